@@ -1,0 +1,86 @@
+# Everything here runs inside .venv, which make builds on first use.
+# Another interpreter: make test PYTHON=python3.13
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check format docs clean
+
+help:
+	@echo "make demo     place a call through the local gateway and let it talk to a small agent"
+	@echo "make test     all checks, all tests on asyncio and trio, and the coverage gate"
+	@echo "make check    lint, formatting, types, and generated pages (no tests)"
+	@echo "make format   format the code and apply the safe lint fixes"
+	@echo "make docs     render the state tables into docs/"
+	@echo "make clean    remove .venv and everything else make has made"
+	@echo
+	@echo "Needs Python 3.11 or newer; choose one with PYTHON=python3.13"
+
+demo: $(VENV)/.ready-to-run
+	@echo "==> running the demo"
+	@$(BIN)/python -m telcoflow_anyio demo
+
+test: check
+	@echo "==> running the tests"
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest
+	@echo "==> measuring coverage"
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage json -q -o coverage.json
+	@$(BIN)/python tools/coverage_gate.py coverage.json
+
+check: $(VENV)/.ready-to-develop
+	@echo "==> linting (ruff check)"
+	@$(BIN)/ruff check -q
+	@echo "==> checking the format (ruff format)"
+	@$(BIN)/ruff format -q --check || { echo "run 'make format' to fix this"; exit 1; }
+	@echo "==> checking types (mypy)"
+	@$(BIN)/mypy --no-error-summary
+	@echo "==> checking types (basedpyright)"
+	@$(BIN)/basedpyright --warnings
+	@echo "==> checking the generated pages"
+	@$(BIN)/python tools/render_tables.py --check
+
+format: $(VENV)/.ready-to-develop
+	@echo "==> formatting"
+	@$(BIN)/ruff check -q --fix-only
+	@$(BIN)/ruff format -q
+
+docs: $(VENV)/.ready-to-develop
+	@echo "==> rendering the state tables"
+	@$(BIN)/python tools/render_tables.py
+
+clean:
+	@echo "==> cleaning up"
+	@rm -rf $(VENV) build dist demo coverage.json .coverage .coverage.* htmlcov
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is touched last, so an interrupted install starts over.
+
+$(VENV)/.exists:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		found=$$($(PYTHON) --version 2>/dev/null) || found="not a Python that runs here"; \
+		echo "telcoflow-proto needs Python 3.11 or newer, but $(PYTHON) is $$found." >&2; \
+		echo "Choose another one, for example: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
+	@echo "==> creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# What the demo needs: no test tools, no type checkers.
+$(VENV)/.ready-to-run: pyproject.toml | $(VENV)/.exists
+	@echo "==> installing telcoflow-proto and its gateway"
+	@$(PIP) install -e '.[gateway]'
+	@touch $@
+
+# What a change needs. Dependency groups came with pip 25.1; Python 3.11 brings an older one.
+$(VENV)/.ready-to-develop: pyproject.toml | $(VENV)/.exists
+	@echo "==> installing telcoflow-proto and its development tools"
+	@$(PIP) install 'pip>=25.1'
+	@$(PIP) install -e '.[gateway,trio]' --group dev
+	@touch $(VENV)/.ready-to-run $@

@@ -1,0 +1,219 @@
+"""The server role of one control connection: hears set-up and requests, answers them, pushes what happens."""
+
+from telcoflow_proto.chance import Entropy
+from telcoflow_proto.control.codec import decode_control, encode_control, encode_session
+from telcoflow_proto.control.events import (
+    RequestReceived,
+    ServerControlEvent,
+    SessionReadied,
+    SetupRequested,
+)
+from telcoflow_proto.control.messages import (
+    CallIn,
+    ControlMessage,
+    CreateSession,
+    MessageIn,
+    OpenSession,
+    Request,
+    Requested,
+    Response,
+    SendMessage,
+    SessionClosed,
+    SessionInfo,
+    SessionNotice,
+    SessionReady,
+    Setup,
+    SetupDone,
+)
+from telcoflow_proto.control.table import (
+    CONTROL_TABLE,
+    SESSION_TABLE,
+    ControlState,
+    ControlWord,
+    SessionState,
+    SessionWord,
+)
+from telcoflow_proto.door import MessageDoor
+from telcoflow_proto.errors import LocalProtocolError, RemoteProtocolError
+from telcoflow_proto.jsontext import Json
+from telcoflow_proto.limits import DEFAULT_LIMITS, Limits
+from telcoflow_proto.machine import Machine
+from telcoflow_proto.replies import Replies
+from telcoflow_proto.roles import Role
+from telcoflow_proto.timers import earliest
+
+_SETUP_WITHIN = 10.0
+_ANSWER_WITHIN = 30.0
+
+
+class ControlServer(MessageDoor[ServerControlEvent]):
+    """The service's end of one control connection, for who has WebSocket messages.
+
+    ``SetupRequested`` wants ``complete_setup``; every ``RequestReceived`` wants ``respond`` or ``refuse``.
+    """
+
+    def __init__(self, *, entropy: Entropy, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(Role.SERVER, entropy=entropy, limits=limits)
+        self._machine = Machine(CONTROL_TABLE, Role.SERVER)
+        self._sessions: dict[str, Machine[SessionState, SessionWord]] = {}
+        self._requests: Replies[Request] = Replies(limits.pending_requests)
+        self._setup_by: float | None = None
+        self.unexpected = 0
+
+    @property
+    def state(self) -> ControlState:
+        """Where the connection stands."""
+        return self._machine.state
+
+    def session_state(self, session_id: str) -> SessionState:
+        """Where a session stands on this connection; UNCLAIMED for one it does not know."""
+        session = self._sessions.get(session_id)
+        return SessionState.UNCLAIMED if session is None else session.state
+
+    # ------------------------------------------------------------------ saying
+
+    def complete_setup(self, *, connection_id: str | None = None, now: float) -> None:
+        """Accept the set-up."""
+        self._push(ControlWord.SETUP_DONE, SetupDone(connection_id=connection_id), now)
+
+    def open_succeeded(self, request_id: str, session: SessionInfo, *, now: float) -> None:
+        """Give the session to this client: the answer to an ``OpenSession``."""
+        self._machine.check(ControlWord.RESPONSE)
+        self._take(request_id)
+        self._session(session.id).say(SessionWord.OPENED)
+        self._answer(Response(request_id=request_id, ok=True, content={"session": encode_session(session)}), now)
+
+    def create_succeeded(self, request_id: str, session_id: str, *, created: bool, now: float) -> None:
+        """Tell which session a ``CreateSession`` led to, and whether it is new."""
+        self._machine.check(ControlWord.RESPONSE)
+        self._take(request_id)
+        if session_id not in self._sessions:
+            self._session(session_id).say(SessionWord.CREATED)
+        content: Json = {"sessionId": session_id, "created": created}
+        self._answer(Response(request_id=request_id, ok=True, content=content), now)
+
+    def respond(self, request_id: str, *, content: Json = None, now: float) -> None:
+        """Answer a request about messages or call flow."""
+        self._machine.check(ControlWord.RESPONSE)
+        self._take(request_id)
+        self._answer(Response(request_id=request_id, ok=True, content=content), now)
+
+    def refuse(self, request_id: str, *, error_code: str, error_content: Json = None, now: float) -> None:
+        """Refuse any request with one of the wire's error codes."""
+        self._machine.check(ControlWord.RESPONSE)
+        request = self._take(request_id)
+        if isinstance(request, OpenSession):
+            self._session(request.session_id).say(SessionWord.REFUSED)
+            del self._sessions[request.session_id]
+        self._answer(Response(request_id=request_id, ok=False, error_code=error_code, error_content=error_content), now)
+
+    def notify(self, notice: SessionNotice, *, now: float) -> None:
+        """Announce that something waits for an agent."""
+        self._push(ControlWord.NOTIFY, notice, now)
+
+    def offer_call(self, call: CallIn, *, now: float) -> None:
+        """Push the call of a session this client has claimed and is ready for."""
+        self._machine.check(ControlWord.CALL_IN)
+        self._session(call.session_id).say(SessionWord.CALL_IN)
+        self._push(ControlWord.CALL_IN, call, now)
+
+    def push_message(self, message: MessageIn, *, now: float) -> None:
+        """Push a message of a session this client has claimed and is ready for."""
+        self._machine.check(ControlWord.MESSAGE_IN)
+        self._session(message.session_id).say(SessionWord.MESSAGE_IN)
+        self._push(ControlWord.MESSAGE_IN, message, now)
+
+    def close_session(self, session_id: str, reason: str, *, now: float) -> None:
+        """Tell that a session is over."""
+        self._push(ControlWord.SESSION_CLOSED, SessionClosed(session_id=session_id, reason=reason), now)
+        self._sessions.pop(session_id, None)
+
+    def _push(self, word: ControlWord, message: ControlMessage, now: float) -> None:
+        self._now = now
+        self._machine.say(word)
+        self._say(encode_control(message))
+
+    def _answer(self, response: Response, now: float) -> None:
+        self._push(ControlWord.RESPONSE, response, now)
+
+    def _take(self, request_id: str) -> Request:
+        expected = self._requests.take(request_id)
+        if expected is None:
+            raise LocalProtocolError("this request is not waiting for an answer: answered, late or unknown")
+        return expected.asked
+
+    def _session(self, session_id: str) -> Machine[SessionState, SessionWord]:
+        return self._sessions.setdefault(session_id, Machine(SESSION_TABLE, Role.SERVER))
+
+    # ------------------------------------------------------------------ hearing
+
+    def _on_open(self, now: float) -> None:
+        self._setup_by = now + _SETUP_WITHIN
+
+    def _on_text(self, text: str, now: float) -> None:
+        message = decode_control(text, sender=Role.CLIENT, limits=self._limits)
+        match message:
+            case Setup():
+                if self._machine.hear(ControlWord.SETUP) is None:
+                    raise RemoteProtocolError("setup was said twice")
+                self._setup_by = None
+                self._events.append(SetupRequested(setup=message))
+            case Requested():
+                self._on_request(message, now)
+            case SessionReady():
+                session = self._sessions.get(message.session_id)
+                row = session.hear(SessionWord.READY) if session is not None else None
+                if row is None or row.crossing or self._machine.hear(ControlWord.SESSION_READY) is None:
+                    self.unexpected += 1
+                elif row.next_state is not row.state:
+                    self._events.append(SessionReadied(session_id=message.session_id))
+            case _:
+                self.unexpected += 1
+
+    def _on_request(self, requested: Requested, now: float) -> None:
+        if self._machine.hear(ControlWord.REQUEST) is None:
+            raise RemoteProtocolError("a request came before the set-up was done")
+        if self._requests.knows(requested.request_id):
+            self.unexpected += 1
+            return
+        problem = self._problem(requested.request)
+        if problem is not None:
+            self._answer(Response(request_id=requested.request_id, ok=False, error_code=problem), now)
+            return
+        self._requests.expect(requested.request_id, requested.request, now=now, within=_ANSWER_WITHIN)
+        self._events.append(RequestReceived(requested=requested))
+
+    def _problem(self, request: Request) -> str | None:
+        """Return the error code for a request the sessions' table forbids."""
+        if len(self._requests) >= self._limits.pending_requests:
+            return "QUOTA_EXCEEDED"
+        if isinstance(request, OpenSession):
+            return None if self._session(request.session_id).hear(SessionWord.OPEN) else "INVALID_REQUEST"
+        if isinstance(request, SendMessage):
+            session = self._sessions.get(request.session_id)
+            row = session.hear(SessionWord.MESSAGE_OUT) if session is not None else None
+            return None if row is not None and not row.crossing else "SESSION_NOT_OPEN"
+        if isinstance(request, CreateSession) and not request.remote_address:
+            return "INVALID_REQUEST"
+        return None
+
+    def _on_binary(self, data: bytes, now: float) -> None:
+        raise RemoteProtocolError("a binary message on the control connection", close_code=1003)
+
+    # ------------------------------------------------------------------ the end, and time
+
+    def _on_lost(self, now: float) -> None:
+        self._machine.hear(ControlWord.LOST)
+        self._requests.drain()
+        self._sessions.clear()
+
+    def _deadline(self) -> float | None:
+        return earliest(self._requests.next_deadline(), self._setup_by)
+
+    def _on_timeout(self, now: float) -> None:
+        for late in self._requests.overdue(now):
+            if isinstance(late.asked, OpenSession):
+                self._sessions.pop(late.asked.session_id, None)
+        if self._setup_by is not None and now >= self._setup_by:
+            self._setup_by = None
+            self.close_connection(code=1008, reason="no setup in time", now=now)

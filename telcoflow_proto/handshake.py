@@ -1,0 +1,219 @@
+"""The WebSocket upgrade (RFC 6455 §4) of both roles, over h11: request, response, and what follows them.
+
+In: bytes of the peer's head. Out: our head, the peer's verdict, and the bytes that came glued behind it.
+No extension and no subprotocol is ever offered: raw PCM does not compress, and an inflater is one more
+thing to attack.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from typing import final
+
+import attrs
+import h11
+
+from telcoflow_proto.chance import Chance
+from telcoflow_proto.errors import HandshakeRefused, LimitExceeded, RemoteProtocolError
+from telcoflow_proto.limits import Limits
+
+Headers = Sequence[tuple[str, str]]
+
+_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
+_PRINTABLE = frozenset(map(chr, range(0x20, 0x7F)))
+_DETAIL_CHARS = 256
+
+
+@final
+@attrs.frozen(kw_only=True)
+class UpgradeRequested:
+    """A client asks the server for a WebSocket; answer with ``accept()`` or ``reject()``.
+
+    ``target`` is the path with its query as sent, ``headers`` the header lines, names in lower case.
+    """
+
+    target: str
+    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)  # may hold keys and tokens
+
+    def header(self, name: str) -> str | None:
+        """Return the value of a header named in lower case, None if absent, or if it came more than once."""
+        found = [value for key, value in self.headers if key == name]
+        return found[0] if len(found) == 1 else None
+
+
+@final
+class ClientHandshake:
+    """Asks for the upgrade and checks the answer. Raises only RemoteProtocolError."""
+
+    def __init__(self, *, host: str, target: str, headers: Headers, chance: Chance, limits: Limits) -> None:
+        self._limits = limits
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=limits.handshake_bytes)
+        self._key = base64.b64encode(chance.draw(16))
+        self._body = b""
+        self._refusal: h11.Response | None = None
+        self.request = self._http.send(
+            h11.Request(
+                method=b"GET",
+                target=target.encode("ascii"),
+                headers=[
+                    ("Host", host),
+                    ("Upgrade", "websocket"),
+                    ("Connection", "Upgrade"),
+                    ("Sec-WebSocket-Key", self._key.decode()),
+                    ("Sec-WebSocket-Version", "13"),
+                    *headers,
+                ],
+            )
+        )
+
+    def receive(self, data: bytes) -> bytes | None:
+        """Take bytes, b"" for the end of the stream. Return what follows the head, or None for "need more".
+
+        Raises HandshakeRefused for any status but 101 (redirects are never followed: they would carry our
+        credentials to another origin), LimitExceeded for a head beyond its bounds, RemoteProtocolError else.
+        """
+        try:
+            self._http.receive_data(data)
+            while True:
+                event = self._http.next_event()
+                if event is h11.NEED_DATA:
+                    return None
+                if isinstance(event, h11.InformationalResponse):
+                    if event.status_code == 101:
+                        self._check_accepted(event)
+                        return self._http.trailing_data[0]
+                elif isinstance(event, h11.Response):
+                    self._refusal = event
+                elif isinstance(event, h11.Data):
+                    self._body += event.data
+                    if len(self._body) >= self._limits.refusal_body:
+                        raise self._refused()
+                else:
+                    raise self._refused()
+        except h11.RemoteProtocolError as error:
+            if self._refusal is not None:
+                raise self._refused() from None
+            raise _bad_head(error) from None
+
+    def _refused(self) -> RemoteProtocolError:
+        if self._refusal is None:
+            return RemoteProtocolError("the connection was closed before the WebSocket upgrade was answered")
+        headers = dict(_texts(self._refusal))
+        wait = headers.get("retry-after", "")
+        text = self._body[: self._limits.refusal_body].decode("utf-8", "replace")
+        return HandshakeRefused(
+            status=self._refusal.status_code,
+            detail=printable(text),
+            retry_after=float(wait) if wait.isascii() and wait.isdigit() and len(wait) < 7 else None,
+        )
+
+    def _check_accepted(self, response: h11.InformationalResponse) -> None:
+        headers = _texts(response)
+        _check_count(headers, self._limits)
+        want = base64.b64encode(hashlib.sha1(self._key + _MAGIC).digest()).decode()  # noqa: S324 - RFC 6455 says SHA-1
+        checks = (
+            ("upgrade", "websocket" in _tokens(headers, "upgrade")),
+            ("connection", "upgrade" in _tokens(headers, "connection")),
+            ("sec-websocket-accept", [v for k, v in headers if k == "sec-websocket-accept"] == [want]),
+            ("sec-websocket-extensions", not _tokens(headers, "sec-websocket-extensions")),
+            ("sec-websocket-protocol", not _tokens(headers, "sec-websocket-protocol")),
+        )
+        for name, fine in checks:
+            if not fine:
+                raise RemoteProtocolError(f"the upgrade response has a wrong or unasked {name} header")
+
+
+@final
+class ServerHandshake:
+    """Hears an upgrade request, and answers it as the application decides. Raises only RemoteProtocolError."""
+
+    def __init__(self, *, limits: Limits) -> None:
+        self._limits = limits
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.handshake_bytes)
+        self._key = b""
+
+    def receive(self, data: bytes) -> UpgradeRequested | None:
+        """Take bytes, b"" for the end of the stream. Return the request once its head is complete.
+
+        Raises LimitExceeded for a head beyond its bounds, RemoteProtocolError for anything that is not a
+        WebSocket upgrade; ``refusal`` then gives the bytes to answer with.
+        """
+        try:
+            self._http.receive_data(data)
+            event = self._http.next_event()
+        except h11.RemoteProtocolError as error:
+            raise _bad_head(error) from None
+        if event is h11.NEED_DATA:
+            return None
+        if not isinstance(event, h11.Request):
+            raise RemoteProtocolError("the connection was closed before a WebSocket upgrade was asked for")
+        headers = _texts(event)
+        _check_count(headers, self._limits)
+        keys = [value for name, value in headers if name == "sec-websocket-key"]
+        checks = (
+            ("method", event.method == b"GET"),
+            ("HTTP version", event.http_version == b"1.1"),
+            ("upgrade header", "websocket" in _tokens(headers, "upgrade")),
+            ("connection header", "upgrade" in _tokens(headers, "connection")),
+            ("sec-websocket-version header", _tokens(headers, "sec-websocket-version") == ["13"]),
+            ("sec-websocket-key header", len(keys) == 1 and _is_key(keys[0])),
+        )
+        for name, fine in checks:
+            if not fine:
+                raise RemoteProtocolError(f"the request is not a WebSocket upgrade: wrong {name}")
+        self._key = keys[0].encode("ascii")
+        return UpgradeRequested(target=event.target.decode("ascii"), headers=headers)
+
+    def accept(self, headers: Headers) -> tuple[bytes, bytes]:
+        """Return the 101 response and the bytes that already follow the request."""
+        token = base64.b64encode(hashlib.sha1(self._key + _MAGIC).digest())  # noqa: S324 - RFC 6455 says SHA-1
+        response = h11.InformationalResponse(
+            status_code=101,
+            headers=[
+                ("Upgrade", "websocket"),
+                ("Connection", "Upgrade"),
+                ("Sec-WebSocket-Accept", token.decode()),
+                *headers,
+            ],
+        )
+        glued = self._http.trailing_data[0]
+        return self._http.send(response), glued
+
+    def refusal(self, *, status: int, detail: str) -> bytes:
+        """Return a complete plain-text response that refuses the upgrade and ends the connection."""
+        body = detail.encode()
+        head = f"HTTP/1.1 {status} Refused\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        return head.encode() + f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+
+
+def printable(text: str) -> str:
+    """Cut peer text for a person to read: printable ASCII, 256 characters, nothing that forges a log line."""
+    return "".join(char if char in _PRINTABLE else "?" for char in text[:_DETAIL_CHARS].strip())
+
+
+def _texts(head: h11.Request | h11.Response | h11.InformationalResponse) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers)
+
+
+def _tokens(headers: Sequence[tuple[str, str]], name: str) -> list[str]:
+    values = ",".join(value for key, value in headers if key == name)
+    return [token.strip().lower() for token in values.split(",") if token.strip()]
+
+
+def _check_count(headers: Sequence[tuple[str, str]], limits: Limits) -> None:
+    if len(headers) > limits.handshake_headers:
+        raise LimitExceeded(f"the head has more than {limits.handshake_headers} header lines")
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text.encode("ascii"), validate=True)) == 16
+    except (ValueError, binascii.Error):
+        return False
+
+
+def _bad_head(error: h11.RemoteProtocolError) -> RemoteProtocolError:
+    if error.error_status_hint == 431:
+        return LimitExceeded("the head of the handshake is longer than its bound")
+    return RemoteProtocolError("the peer's handshake is not valid HTTP/1.1")

@@ -1,0 +1,36 @@
+"""Received audio, per channel, waiting for a reader: bounded, oldest dropped first, drops counted."""
+
+from collections import deque
+from typing import final
+
+
+@final
+class Inbox:
+    """The audio of one channel. Sizes are bytes; chunks stay as they came."""
+
+    def __init__(self, *, capacity: int) -> None:
+        self._capacity = capacity
+        self._chunks: deque[bytes] = deque()
+        self._waiting = 0
+        self.received = 0
+        self.dropped = 0
+
+    def put(self, pcm: bytes) -> bool:
+        """Add a chunk; True if there was none waiting before, so that a reader is to be woken."""
+        first = not self._chunks
+        self._chunks.append(pcm)
+        size = len(pcm)
+        self.received += size
+        self._waiting += size
+        while self._waiting > self._capacity:
+            lost = len(self._chunks.popleft())
+            self._waiting -= lost
+            self.dropped += lost
+        return first
+
+    def take(self) -> list[bytes]:
+        """Take all waiting chunks, oldest first."""
+        chunks = list(self._chunks)
+        self._chunks.clear()
+        self._waiting = 0
+        return chunks

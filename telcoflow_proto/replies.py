@@ -1,0 +1,80 @@
+"""What was asked and is not answered yet, each with its deadline."""
+
+import enum
+from typing import Generic, TypeVar, final
+
+import attrs
+
+from telcoflow_proto.errors import LocalProtocolError
+from telcoflow_proto.timers import earliest
+
+Asked = TypeVar("Asked")
+
+
+@final
+class Outcome(enum.Enum):
+    """How a request or command ended. Every one ends exactly once, in exactly one of these ways."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    TIMED_OUT = "timed out"
+    LOST = "connection lost, outcome unknown"
+    CALL_OVER = "the call ended first"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Expected(Generic[Asked]):
+    """One thing asked: its id, what it was, when it was said and when we stop waiting (monotonic seconds)."""
+
+    id: str
+    asked: Asked
+    said_at: float
+    due_at: float
+
+
+@final
+class Replies(Generic[Asked]):
+    """The replies one connection waits for. At most ``most``; nothing stays in here for ever."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: dict[str, Expected[Asked]] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def expect(self, id_: str, asked: Asked, *, now: float, within: float) -> None:
+        """Remember that ``asked`` was said under ``id_``. Raises LocalProtocolError when too many wait."""
+        if len(self._waiting) >= self._most:
+            raise LocalProtocolError(f"{self._most} replies are awaited already; wait for some of them first")
+        self._waiting[id_] = Expected(id=id_, asked=asked, said_at=now, due_at=now + within)
+
+    def knows(self, id_: str) -> bool:
+        """Tell whether something waits under this id."""
+        return id_ in self._waiting
+
+    def take(self, id_: str) -> Expected[Asked] | None:
+        """Take out what was asked under this id; None for unknown, finished or late ones."""
+        return self._waiting.pop(id_, None)
+
+    def waiting(self) -> list[Expected[Asked]]:
+        """Return what waits, in the order it was asked."""
+        return list(self._waiting.values())
+
+    def overdue(self, now: float) -> list[Expected[Asked]]:
+        """Take out everything whose deadline has passed, in the order it was asked."""
+        late = [one for one in self._waiting.values() if one.due_at <= now]
+        for one in late:
+            del self._waiting[one.id]
+        return late
+
+    def drain(self) -> list[Expected[Asked]]:
+        """Take out everything, in the order it was asked."""
+        everything = list(self._waiting.values())
+        self._waiting.clear()
+        return everything
+
+    def next_deadline(self) -> float | None:
+        """Return the earliest deadline, or None."""
+        return earliest(*(one.due_at for one in self._waiting.values()))

@@ -1,0 +1,523 @@
+"""A WebSocket link (RFC 6455): bytes in, whole messages out, with the limits and timers wsproto leaves out.
+
+Theory of operation. Bytes go first to the handshake, then to the frame loop, which stops at every frame
+header. A header is enough to know what a frame will cost, so size, fragment count and control rate are
+checked there, before any payload is taken. A whole, unfragmented data frame that is all there is read
+directly; every other byte is wsproto's. Both ways give the same messages for any split of the stream.
+
+Frames we say are built here and not by wsproto, because its mask keys come from the operating system and
+the core's come from the source it was given.
+"""
+
+import enum
+import struct
+from collections import deque
+from collections.abc import Iterator
+from typing import final
+
+import attrs
+from wsproto.frame_protocol import FrameProtocol, Opcode, ParseFailed
+
+from telcoflow_proto.chance import Chance, Entropy
+from telcoflow_proto.errors import (
+    LimitExceeded,
+    PeerSilent,
+    ProtocolError,
+    RemoteProtocolError,
+)
+from telcoflow_proto.handshake import ClientHandshake, Headers, ServerHandshake, UpgradeRequested
+from telcoflow_proto.limits import DEFAULT_LIMITS, Limits
+from telcoflow_proto.machine import Machine, Row, Table
+from telcoflow_proto.roles import Role
+from telcoflow_proto.timers import Timers
+
+
+@final
+class LinkState(enum.Enum):
+    """Life of a WebSocket link."""
+
+    IDLE = "idle"
+    OPENING = "opening"
+    OPEN = "open"
+    CLIENT_CLOSING = "closed by the client"
+    SERVER_CLOSING = "closed by the server"
+    CLOSED = "closed"
+
+
+@final
+class LinkWord(enum.Enum):
+    """What one end of a link says to the other."""
+
+    REQUEST = "upgrade request"
+    ACCEPT = "upgrade accepted"
+    REJECT = "upgrade refused"
+    MESSAGE = "message"
+    PING = "ping"
+    PONG = "pong"
+    CLOSE = "close"
+    END = "end of stream"
+
+
+_S, _W, _C, _V = LinkState, LinkWord, Role.CLIENT, Role.SERVER
+_HALF_CLOSED = {_C: _S.CLIENT_CLOSING, _V: _S.SERVER_CLOSING}
+_LIVE = (
+    (_W.MESSAGE, "text or binary data (RFC 6455 §5.6)"),
+    (_W.PING, "are you there? (§5.5.2)"),
+    (_W.PONG, "here I am, asked or not (§5.5.3)"),
+)
+
+LINK_TABLE = Table(
+    "WebSocket link",
+    start=_S.IDLE,
+    rows=[
+        Row(_S.IDLE, _C, _W.REQUEST, _S.OPENING, "the client asks for the upgrade (RFC 6455 §4.1)"),
+        Row(_S.OPENING, _V, _W.ACCEPT, _S.OPEN, "101: messages may flow both ways (§4.2.2)"),
+        Row(_S.OPENING, _V, _W.REJECT, _S.CLOSED, "any other status ends the attempt, redirects too"),
+        *(Row(_S.OPEN, who, word, _S.OPEN, reason) for who in Role for word, reason in _LIVE),
+        *(Row(_S.OPEN, who, _W.CLOSE, _HALF_CLOSED[who], "nothing more from this end (§5.5.1)") for who in Role),
+        *(
+            Row(
+                _HALF_CLOSED[who],
+                who.peer,
+                word,
+                _HALF_CLOSED[who],
+                "sent before the close arrived",
+                crossing=True,
+            )
+            for who in Role
+            for word, _ in _LIVE
+        ),
+        *(Row(_HALF_CLOSED[who], who.peer, _W.CLOSE, _S.CLOSED, "both ends have closed (§7.1.4)") for who in Role),
+        *(Row(state, who, _W.END, _S.CLOSED, "the byte stream is over") for state in _S for who in Role),
+    ],
+)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Heartbeat:
+    """When to ask for a sign of life, and how long to wait for one. Seconds; any received byte is a sign."""
+
+    every: float
+    within: float
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Close:
+    """A close: the last thing one end says. ``code`` is an RFC 6455 §7.4 status code."""
+
+    code: int = 1000
+    reason: str = ""
+
+
+@final
+@attrs.frozen
+class LinkOpened:
+    """The upgrade succeeded; messages may flow."""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class LinkLost:
+    """The link is over. Always the last event, always exactly one.
+
+    ``code`` and ``reason`` are the peer's close (1005 if it gave none), or 1006 if there was no close.
+    ``error`` is None when it ended as the protocol wants it.
+    """
+
+    code: int
+    reason: str
+    error: ProtocolError | None
+
+
+LinkEvent = LinkOpened | UpgradeRequested | str | bytes | LinkLost
+
+
+@final
+class _Timer(enum.Enum):
+    HANDSHAKE = "the WebSocket upgrade"
+    PING = "the next ping"
+    PONG = "a sign of life"
+    CLOSE = "the close of the connection"
+
+
+_OPENING_WITHIN = {Role.CLIENT: 10.0, Role.SERVER: 5.0}
+_CLOSING_WITHIN = 2.0
+_ABNORMAL = 1006
+_TEXT_HEAD, _BINARY_HEAD, _MASK_BIT, _CONTROL_BIT = 0x81, 0x82, 0x80, 0x08
+_FIN = 0x80
+_MEDIUM, _LONG, _MEDIUM_MOST = 126, 127, 0xFFFF
+_NO_STATUS, _REASON_BYTES = 1005, 123
+
+
+@final
+class WebSocketLink:
+    """One WebSocket connection over any byte stream, from either end. See the module for how it works.
+
+    Drive it like every machine: ``start`` once the stream is connected, then ``receive_data`` /
+    ``receive_eof`` for what arrives, ``handle_timeout`` when ``next_deadline`` has passed, and after each of
+    them write ``data_to_send()`` and read ``events()``. When ``closed`` is true, close the stream.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        *,
+        entropy: Entropy,
+        host: str = "",
+        target: str = "/",
+        headers: Headers = (),
+        heartbeat: Heartbeat | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.role = role
+        self._limits = limits
+        self._chance = Chance(entropy)
+        self._heartbeat = heartbeat
+        self._machine = Machine(LINK_TABLE, role)
+        self._timers: Timers[_Timer] = Timers()
+        self._out: list[bytes] = []
+        self._events: deque[LinkEvent] = deque()
+        self._client = (
+            ClientHandshake(host=host, target=target, headers=headers, chance=self._chance, limits=limits)
+            if role is Role.CLIENT
+            else None
+        )
+        self._server = ServerHandshake(limits=limits) if role is Role.SERVER else None
+        self._frames = FrameProtocol(client=role is Role.CLIENT, extensions=[])
+        self._head = b""
+        self._payload_left = 0
+        self._parts: list[str | bytes] = []
+        self._message_bytes = 0
+        self._fragments = 0
+        self._control_since = 0.0
+        self._control_count = 0
+        self._pong: bytes | None = None
+        self._their_close: Close | None = None
+
+    # ------------------------------------------------------------------ life
+
+    @property
+    def state(self) -> LinkState:
+        """Where the life of the link stands."""
+        return self._machine.state
+
+    @property
+    def closed(self) -> bool:
+        """True once the link is over and the stream should be closed after what is left to write."""
+        return self._machine.state is LinkState.CLOSED
+
+    def start(self, *, now: float) -> None:
+        """Begin once the byte stream is connected. The client asks for the upgrade; both wait for it."""
+        if self._client is not None:
+            self._machine.say(LinkWord.REQUEST)
+            self._out.append(self._client.request)
+        self._timers.arm(_Timer.HANDSHAKE, now + _OPENING_WITHIN[self.role])
+
+    def accept(self, *, now: float, headers: Headers = ()) -> None:
+        """Server: accept the upgrade. Raises LocalProtocolError unless one was requested and not answered."""
+        self._machine.say(LinkWord.ACCEPT)
+        response, glued = self._server_handshake().accept(headers)
+        self._out.append(response)
+        self._opened(glued, now)
+
+    def reject(self, *, status: int, detail: str = "") -> None:
+        """Server: refuse the upgrade with an HTTP status and a plain text a person may read."""
+        self._machine.say(LinkWord.REJECT)
+        self._out.append(self._server_handshake().refusal(status=status, detail=detail))
+        self._lost(None)
+
+    def drop(self) -> None:
+        """End at once, without a close handshake. Repeated calls are harmless."""
+        if not self.closed:
+            self._machine.say(LinkWord.END)
+            self._lost(None)
+
+    # ------------------------------------------------------------------ saying
+
+    def send(self, message: str | bytes | Close, *, now: float) -> None:
+        """Say a message, or close. Raises LocalProtocolError when the link is not open."""
+        if isinstance(message, Close):
+            self._machine.say(LinkWord.CLOSE)
+            self._say_close(message)
+            self._timers.clear()
+            self._timers.arm(_Timer.CLOSE, now + _CLOSING_WITHIN)
+        else:
+            self._machine.say(LinkWord.MESSAGE)
+            if isinstance(message, str):
+                self._say(Opcode.TEXT, message.encode())
+            else:
+                self._say(Opcode.BINARY, message)
+
+    def data_to_send(self) -> bytes:
+        """Take the bytes to write now; b"" if there are none."""
+        if self._pong is not None:
+            self._say(Opcode.PONG, self._pong)
+            self._pong = None
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    # ------------------------------------------------------------------ hearing
+
+    def events(self) -> Iterator[LinkEvent]:
+        """Take what happened, in order. Text messages are ``str``, binary ones ``bytes``."""
+        while self._events:
+            yield self._events.popleft()
+
+    def receive_data(self, data: bytes, *, now: float) -> None:
+        """Take bytes from the peer, in pieces of any size. Never raises for what the peer did."""
+        if self.closed or not data:
+            return
+        try:
+            if self.state in (LinkState.IDLE, LinkState.OPENING):
+                self._receive_head(data, now)
+            else:
+                if self.state is LinkState.OPEN:
+                    self._expect_life(now)
+                self._receive_frames(data, now)
+        except RemoteProtocolError as fault:
+            self._fail(fault)
+
+    def receive_eof(self, *, now: float) -> None:
+        """The peer will send nothing more, or the stream broke. Repeated calls are harmless."""
+        if self.closed:
+            return
+        fault = None
+        if self.state in (LinkState.IDLE, LinkState.OPENING):
+            try:
+                (self._client or self._server_handshake()).receive(b"")
+            except RemoteProtocolError as reason:
+                fault = reason
+        elif self.state is LinkState.OPEN:
+            fault = RemoteProtocolError("the connection ended without a close", close_code=_ABNORMAL)
+        self._machine.hear(LinkWord.END)
+        self._lost(fault)
+
+    # ------------------------------------------------------------------ time
+
+    def next_deadline(self) -> float | None:
+        """Return when ``handle_timeout`` must be called next, in monotonic seconds, or None."""
+        return self._timers.next_deadline()
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Do what is due at ``now``. Early, late and repeated calls are harmless."""
+        for timer in self._timers.pop_due(now):
+            if timer is _Timer.PING and self._heartbeat is not None:
+                self._machine.say(LinkWord.PING)
+                self._say(Opcode.PING, self._chance.draw(4))
+                self._timers.arm(_Timer.PONG, now + self._heartbeat.within)
+            else:
+                self._machine.say(LinkWord.END)
+                self._lost(PeerSilent(f"the peer was silent: {timer.value} did not come in time"))
+
+    # ------------------------------------------------------------------ inside: handshake
+
+    def _receive_head(self, data: bytes, now: float) -> None:
+        if self._client is not None:
+            glued = self._client.receive(data)
+            if glued is not None:
+                self._machine.hear(LinkWord.ACCEPT)
+                self._opened(glued, now)
+            return
+        handshake = self._server_handshake()
+        try:
+            request = handshake.receive(data)
+        except RemoteProtocolError as fault:
+            self._out.append(handshake.refusal(status=400, detail=str(fault)))
+            raise
+        if request is not None:
+            self._machine.hear(LinkWord.REQUEST)
+            self._events.append(request)
+
+    def _server_handshake(self) -> ServerHandshake:
+        assert self._server is not None  # noqa: S101 - a link has the handshake of its role
+        return self._server
+
+    def _opened(self, glued: bytes, now: float) -> None:
+        self._timers.disarm(_Timer.HANDSHAKE)
+        self._events.append(LinkOpened())
+        self._expect_life(now)
+        self._receive_frames(glued, now)
+
+    # ------------------------------------------------------------------ inside: frames in
+
+    def _receive_frames(self, data: bytes, now: float) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+        at, end = 0, len(data)
+        while at < end and self._their_close is None:
+            if self._payload_left:
+                taken = min(self._payload_left, end - at)
+                self._payload_left -= taken
+                self._feed(data[at : at + taken])
+                at += taken
+                continue
+            header = _read_header(data, at)
+            if header is None:
+                self._head = data[at:]
+                return
+            size, length = header
+            after = at + size + length
+            if after <= end and self._take_directly(data, at, size, length):
+                at = after
+                continue
+            self._payload_left = length
+            self._feed(data[at : at + size])
+            self._check_bounds(data[at], length, now)
+            at += size
+
+    def _take_directly(self, data: bytes, at: int, size: int, length: int) -> bool:
+        """Take a whole, unfragmented data frame that keeps every rule; False leaves it to wsproto."""
+        first = data[at]
+        masked = self.role is Role.SERVER
+        if (
+            first not in (_TEXT_HEAD, _BINARY_HEAD)
+            or (data[at + 1] >= _MASK_BIT) is not masked
+            or size != _header_size(length, masked=masked)
+            or length > self._limits.message_bytes
+            or self._fragments
+        ):
+            return False
+        payload = data[at + size : at + size + length]
+        if masked:
+            payload = _mask(payload, data[at + size - 4 : at + size])
+        if first == _BINARY_HEAD:
+            self._hear_message(payload)
+            return True
+        try:
+            text = payload.decode()
+        except UnicodeDecodeError:
+            return False
+        self._hear_message(text)
+        return True
+
+    def _check_bounds(self, first: int, length: int, now: float) -> None:
+        """Count what this frame will cost, as soon as its header is known."""
+        if first & _CONTROL_BIT:
+            if now - self._control_since >= 1.0:
+                self._control_since, self._control_count = now, 0
+            self._control_count += 1
+            if self._control_count > self._limits.control_frames_per_second:
+                raise LimitExceeded("too many control frames in a second", close_code=1008)
+            return
+        self._fragments += 1
+        self._message_bytes += length
+        if self._fragments > self._limits.message_fragments:
+            raise LimitExceeded(f"a message has more than {self._limits.message_fragments} fragments", close_code=1008)
+        if self._message_bytes > self._limits.message_bytes:
+            raise LimitExceeded(f"a message is longer than {self._limits.message_bytes} bytes", close_code=1009)
+
+    def _feed(self, piece: bytes) -> None:
+        self._frames.receive_bytes(piece)
+        try:
+            for frame in self._frames.received_frames():
+                payload = frame.payload
+                if frame.opcode is Opcode.PING and isinstance(payload, bytes):
+                    self._machine.hear(LinkWord.PING)
+                    if self.state is LinkState.OPEN:
+                        self._pong = payload
+                elif frame.opcode is Opcode.PONG:
+                    self._machine.hear(LinkWord.PONG)
+                elif isinstance(payload, tuple):
+                    self._hear_close(Close(code=int(payload[0]), reason=payload[1]))
+                else:
+                    self._parts.append(payload)
+                    if frame.message_finished:
+                        self._finish_message()
+        except ParseFailed as fault:
+            raise RemoteProtocolError(f"bad WebSocket frame: {fault}", close_code=int(fault.code)) from None
+
+    def _finish_message(self) -> None:
+        texts = [part for part in self._parts if isinstance(part, str)]
+        blobs = [part for part in self._parts if isinstance(part, bytes)]
+        self._parts.clear()
+        self._fragments = self._message_bytes = 0
+        self._hear_message("".join(texts) if texts else b"".join(blobs))
+
+    def _hear_message(self, message: str | bytes) -> None:
+        row = self._machine.hear(LinkWord.MESSAGE)
+        if row is not None and not row.crossing:
+            self._events.append(message)
+
+    def _hear_close(self, close: Close) -> None:
+        self._their_close = close
+        self._machine.hear(LinkWord.CLOSE)
+        if not self.closed:
+            self._machine.say(LinkWord.CLOSE)
+            self._say_close(close)
+        self._lost(None)
+
+    # ------------------------------------------------------------------ inside: frames out, and the end
+
+    def _say_close(self, close: Close) -> None:
+        payload = b""
+        if close.code != _NO_STATUS:
+            reason = close.reason.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
+            payload = struct.pack("!H", close.code) + reason
+        self._say(Opcode.CLOSE, payload)
+
+    def _say(self, opcode: Opcode, payload: bytes) -> None:
+        masked = self.role is Role.CLIENT
+        length = len(payload)
+        mask_bit = _MASK_BIT if masked else 0
+        if length < _MEDIUM:
+            head = struct.pack("!BB", _FIN | opcode, mask_bit | length)
+        elif length <= _MEDIUM_MOST:
+            head = struct.pack("!BBH", _FIN | opcode, mask_bit | _MEDIUM, length)
+        else:
+            head = struct.pack("!BBQ", _FIN | opcode, mask_bit | _LONG, length)
+        if masked:
+            key = self._chance.draw(4)
+            self._out += (head, key, _mask(payload, key))
+        else:
+            self._out += (head, payload)
+
+    def _expect_life(self, now: float) -> None:
+        if self._heartbeat is not None:
+            self._timers.disarm(_Timer.PONG)
+            self._timers.arm(_Timer.PING, now + self._heartbeat.every)
+
+    def _fail(self, fault: RemoteProtocolError) -> None:
+        if self.state is LinkState.OPEN:
+            self._say_close(Close(code=fault.close_code, reason=str(fault)))
+        self._machine.say(LinkWord.END)
+        self._lost(fault)
+
+    def _lost(self, error: ProtocolError | None) -> None:
+        self._timers.clear()
+        self._pong = None
+        self._parts.clear()
+        close = self._their_close or Close(code=_ABNORMAL)
+        self._events.append(LinkLost(code=close.code, reason=close.reason, error=error))
+
+
+def _read_header(data: bytes, at: int) -> tuple[int, int] | None:
+    """Return the size of the frame header at ``at`` and its payload's length in bytes; None for "need more"."""
+    have = len(data) - at
+    if have < 2:
+        return None
+    second = data[at + 1]
+    length = second & 0x7F
+    size = 2
+    if length >= _MEDIUM:
+        size = 4 if length == _MEDIUM else 10
+        if have < size:
+            return None
+        length = int.from_bytes(data[at + 2 : at + size], "big")
+    if second & _MASK_BIT:
+        size += 4
+    return (size, length) if have >= size else None
+
+
+def _header_size(length: int, *, masked: bool) -> int:
+    size = 2 if length < _MEDIUM else 4 if length <= _MEDIUM_MOST else 10
+    return size + 4 if masked else size
+
+
+def _mask(payload: bytes, key: bytes) -> bytes:
+    """XOR with the repeated 4-byte key (RFC 6455 §5.3): one big integer beats a loop up to about 10 kB."""
+    length = len(payload)
+    pad = (key * (length // 4 + 1))[:length]
+    return (int.from_bytes(payload, "little") ^ int.from_bytes(pad, "little")).to_bytes(length, "little")
