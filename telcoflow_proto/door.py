@@ -12,7 +12,7 @@ from typing import Generic, TypeVar, final
 import attrs
 
 from telcoflow_proto.chance import Chance, Entropy
-from telcoflow_proto.errors import ProtocolError, RemoteProtocolError, TransportFailed
+from telcoflow_proto.errors import LocalProtocolError, ProtocolError, RemoteProtocolError, TransportFailed
 from telcoflow_proto.handshake import Headers, UpgradeRequested
 from telcoflow_proto.limits import Limits
 from telcoflow_proto.roles import Role
@@ -97,7 +97,9 @@ class MessageDoor(ABC, Generic[Event]):
         return self._bad_frames
 
     def start(self, *, now: float) -> None:
-        """Messages can flow from now on (monotonic seconds)."""
+        """Messages can flow from now on (monotonic seconds). Raises LocalProtocolError if they could already."""
+        if self._opened or self._lost:
+            raise LocalProtocolError("the connection was started already, or is over")
         self._now = now
         self._opened = True
         self._events.append(ConnectionOpened())
@@ -155,12 +157,15 @@ class MessageDoor(ABC, Generic[Event]):
             self._on_timeout(now)
 
     def close_connection(self, *, code: int = 1000, reason: str = "", now: float) -> None:
-        """Say nothing more and close the connection. Repeated calls are harmless."""
+        """Say nothing more and close the connection: in order where it is open, at once where it is not yet.
+
+        Repeated calls are harmless. Raises LocalProtocolError for a ``code`` that nobody may send.
+        """
         self._now = now
         if self._lost or self._closing:
             return
-        self._closing = True
         self._out.append(Close(code=code, reason=reason))
+        self._closing = True
         if not self._opened:
             self.receive_close(now=now)
 
@@ -271,12 +276,6 @@ class ByteDoor(MessageDoor[Event]):
         self._link.handle_timeout(now=now)
         self._pump(now)
         super().handle_timeout(now=now)
-
-    def close_connection(self, *, code: int = 1000, reason: str = "", now: float) -> None:
-        """Close the connection: with a close handshake where it is open, at once where it is not."""
-        if not self._closing and self._link.state is not LinkState.OPEN:
-            self._link.drop()
-        super().close_connection(code=code, reason=reason, now=now)
 
     def receive_close(
         self, *, code: int = 1006, reason: str = "", error: ProtocolError | None = None, now: float

@@ -50,6 +50,7 @@ class ClientHandshake:
         self._limits = limits
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=limits.handshake_bytes)
         self._key = base64.b64encode(chance.draw(16))
+        self._taken = 0
         self._body = b""
         self._refusal: h11.Response | None = None
         self.request = self._http.send(
@@ -75,8 +76,11 @@ class ClientHandshake:
         """
         try:
             self._http.receive_data(data)
+            self._taken += len(data)
             while True:
                 event = self._http.next_event()
+                if self._refusal is None:
+                    _check_size(self._taken - len(self._http.trailing_data[0]), self._limits)
                 if event is h11.NEED_DATA:
                     return None
                 if isinstance(event, h11.InformationalResponse):
@@ -131,23 +135,32 @@ class ServerHandshake:
     def __init__(self, *, limits: Limits) -> None:
         self._limits = limits
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.handshake_bytes)
+        self._taken = 0
         self._key = b""
 
     def receive(self, data: bytes) -> UpgradeRequested | None:
-        """Take bytes, b"" for the end of the stream. Return the request once its head is complete.
+        """Take bytes, b"" for the end of the stream. Return the request, once, when its head is complete.
+
+        What comes behind the request is kept, within the same bound, until it is accepted.
 
         Raises LimitExceeded for a head beyond its bounds, RemoteProtocolError for anything that is not a
         WebSocket upgrade; ``refusal`` then gives the bytes to answer with.
         """
+        self._taken += len(data)
         try:
             self._http.receive_data(data)
-            event = self._http.next_event()
+            event = h11.NEED_DATA if self._key and data else self._http.next_event()
         except h11.RemoteProtocolError as error:
             raise _bad_head(error) from None
+        behind = len(self._http.trailing_data[0])
         if event is h11.NEED_DATA:
+            if self._key:
+                _check_size(behind, self._limits)
             return None
         if not isinstance(event, h11.Request):
-            raise RemoteProtocolError("the connection was closed before a WebSocket upgrade was asked for")
+            raise RemoteProtocolError("the connection was closed before the WebSocket upgrade was complete")
+        _check_size(self._taken - behind, self._limits)
+        _check_size(behind, self._limits)
         headers = _texts(event)
         _check_count(headers, self._limits)
         keys = [value for name, value in headers if name == "sec-websocket-key"]
@@ -182,7 +195,7 @@ class ServerHandshake:
 
     def refusal(self, *, status: int, detail: str) -> bytes:
         """Return a complete plain-text response that refuses the upgrade and ends the connection."""
-        body = detail.encode()
+        body = detail.encode(errors="replace")
         head = f"HTTP/1.1 {status} Refused\r\nContent-Type: text/plain; charset=utf-8\r\n"
         return head.encode() + f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
 
@@ -201,6 +214,12 @@ def _tokens(headers: Sequence[tuple[str, str]], name: str) -> list[str]:
     return [token.strip().lower() for token in values.split(",") if token.strip()]
 
 
+def _check_size(size: int, limits: Limits) -> None:
+    # h11 looks at its bound only while a head is incomplete; a long one that comes in one piece passes it.
+    if size > limits.handshake_bytes:
+        raise LimitExceeded(f"the handshake is longer than {limits.handshake_bytes} bytes")
+
+
 def _check_count(headers: Sequence[tuple[str, str]], limits: Limits) -> None:
     if len(headers) > limits.handshake_headers:
         raise LimitExceeded(f"the head has more than {limits.handshake_headers} header lines")
@@ -215,5 +234,5 @@ def _is_key(text: str) -> bool:
 
 def _bad_head(error: h11.RemoteProtocolError) -> RemoteProtocolError:
     if error.error_status_hint == 431:
-        return LimitExceeded("the head of the handshake is longer than its bound")
+        return LimitExceeded("the handshake is longer than its bound")
     return RemoteProtocolError("the peer's handshake is not valid HTTP/1.1")

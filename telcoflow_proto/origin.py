@@ -13,9 +13,10 @@ import attrs
 
 from telcoflow_proto.errors import RemoteProtocolError
 
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # RFC 1123 §2.1; a resolver chokes on empty or long ones
 _URL = re.compile(
     r"(?P<scheme>wss?)://"
-    r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+    rf"(?P<host>(?:{_LABEL}\.)*{_LABEL}|\[[0-9A-Fa-f:.]+\])"
     r"(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<path>/[!$-;=@-Z_a-z~]*)?"
     r"(?P<query>\?[!$-;=?-Z_a-z~]*)?",
@@ -75,7 +76,7 @@ def parse_ws_url(text: str) -> WsUrl:
         port=port,
         target=(found["path"] or "/") + (found["query"] or ""),
     )
-    if url.host.startswith("[") and _ip_address(url) is None:
+    if url.host.startswith("[") and not isinstance(_ip_address(url), ipaddress.IPv6Address):
         raise ValueError("must have a valid IPv6 address in its brackets")
     return url
 

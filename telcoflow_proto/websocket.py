@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from typing import final
 
 import attrs
-from wsproto.frame_protocol import FrameProtocol, Opcode, ParseFailed
+from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFailed
 
 from telcoflow_proto.chance import Chance, Entropy
 from telcoflow_proto.errors import (
     LimitExceeded,
+    LocalProtocolError,
     PeerSilent,
     ProtocolError,
     RemoteProtocolError,
@@ -102,13 +103,24 @@ class Heartbeat:
     within: float
 
 
+_RESERVED_CODES = frozenset({1004, 1006, 1015})  # RFC 6455 §7.4.1
+
+
 @final
 @attrs.frozen(kw_only=True)
 class Close:
-    """A close: the last thing one end says. ``code`` is an RFC 6455 §7.4 status code."""
+    """A close: the last thing one end says. ``code`` is an RFC 6455 §7.4 status code, 1005 for none at all.
 
-    code: int = 1000
+    Raises LocalProtocolError for a code that must not be on the wire.
+    """
+
+    code: int = attrs.field(default=1000)
     reason: str = ""
+
+    @code.validator
+    def _check_code(self, _: object, code: int) -> None:
+        if not 1000 <= code < 5000 or code in _RESERVED_CODES:
+            raise LocalProtocolError(f"{code} is not a close code that may be sent")
 
 
 @final
@@ -213,12 +225,15 @@ class WebSocketLink:
         if self._client is not None:
             self._machine.say(LinkWord.REQUEST)
             self._out.append(self._client.request)
+        elif self.state is not LinkState.IDLE or self._timers.armed(_Timer.HANDSHAKE):
+            raise LocalProtocolError("the link was started already, or is over")
         self._timers.arm(_Timer.HANDSHAKE, now + _OPENING_WITHIN[self.role])
 
     def accept(self, *, now: float, headers: Headers = ()) -> None:
         """Server: accept the upgrade. Raises LocalProtocolError unless one was requested and not answered."""
-        self._machine.say(LinkWord.ACCEPT)
+        self._machine.check(LinkWord.ACCEPT)
         response, glued = self._server_handshake().accept(headers)
+        self._machine.say(LinkWord.ACCEPT)
         self._out.append(response)
         self._opened(glued, now)
 
@@ -239,6 +254,8 @@ class WebSocketLink:
     def send(self, message: str | bytes | Close, *, now: float) -> None:
         """Say a message, or close. Raises LocalProtocolError when the link is not open."""
         if isinstance(message, Close):
+            self._machine.check(LinkWord.CLOSE)
+            self._say_pong()
             self._machine.say(LinkWord.CLOSE)
             self._say_close(message)
             self._timers.clear()
@@ -252,9 +269,7 @@ class WebSocketLink:
 
     def data_to_send(self) -> bytes:
         """Take the bytes to write now; b"" if there are none."""
-        if self._pong is not None:
-            self._say(Opcode.PONG, self._pong)
-            self._pong = None
+        self._say_pong()
         data = b"".join(self._out)
         self._out.clear()
         return data
@@ -364,8 +379,8 @@ class WebSocketLink:
                 at = after
                 continue
             self._payload_left = length
+            self._check_bounds(data[at], length, now)  # first: an empty frame is over once wsproto has its header
             self._feed(data[at : at + size])
-            self._check_bounds(data[at], length, now)
             at += size
 
     def _take_directly(self, data: bytes, at: int, size: int, length: int) -> bool:
@@ -402,6 +417,8 @@ class WebSocketLink:
             if self._control_count > self._limits.control_frames_per_second:
                 raise LimitExceeded("too many control frames in a second", close_code=1008)
             return
+        if length >> 63:
+            return  # no length at all (RFC 6455 §5.2), as wsproto will say
         self._fragments += 1
         self._message_bytes += length
         if self._fragments > self._limits.message_fragments:
@@ -427,7 +444,9 @@ class WebSocketLink:
                     if frame.message_finished:
                         self._finish_message()
         except ParseFailed as fault:
-            raise RemoteProtocolError(f"bad WebSocket frame: {fault}", close_code=int(fault.code)) from None
+            # What wsproto says of bad UTF-8 quotes the byte, and its place in a piece of arbitrary size.
+            said = "invalid UTF-8" if fault.code is CloseReason.INVALID_FRAME_PAYLOAD_DATA else fault
+            raise RemoteProtocolError(f"bad WebSocket frame: {said}", close_code=int(fault.code)) from None
 
     def _finish_message(self) -> None:
         texts = [part for part in self._parts if isinstance(part, str)]
@@ -451,10 +470,16 @@ class WebSocketLink:
 
     # ------------------------------------------------------------------ inside: frames out, and the end
 
+    def _say_pong(self) -> None:
+        if self._pong is not None:
+            self._machine.say(LinkWord.PONG)
+            self._say(Opcode.PONG, self._pong)
+            self._pong = None
+
     def _say_close(self, close: Close) -> None:
         payload = b""
         if close.code != _NO_STATUS:
-            reason = close.reason.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
+            reason = close.reason.encode(errors="replace")[:_REASON_BYTES].decode(errors="ignore").encode()
             payload = struct.pack("!H", close.code) + reason
         self._say(Opcode.CLOSE, payload)
 
@@ -489,8 +514,9 @@ class WebSocketLink:
         self._timers.clear()
         self._pong = None
         self._parts.clear()
-        close = self._their_close or Close(code=_ABNORMAL)
-        self._events.append(LinkLost(code=close.code, reason=close.reason, error=error))
+        close = self._their_close
+        code, reason = (close.code, close.reason) if close is not None else (_ABNORMAL, "")
+        self._events.append(LinkLost(code=code, reason=reason, error=error))
 
 
 def _read_header(data: bytes, at: int) -> tuple[int, int] | None:

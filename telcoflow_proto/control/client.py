@@ -35,7 +35,7 @@ from telcoflow_proto.errors import LocalProtocolError, PeerSilent, RemoteProtoco
 from telcoflow_proto.fields import Fields
 from telcoflow_proto.jsontext import JsonObject
 from telcoflow_proto.limits import DEFAULT_LIMITS, Limits
-from telcoflow_proto.machine import Machine
+from telcoflow_proto.machine import Machine, Row
 from telcoflow_proto.replies import Expected, Outcome, Replies
 from telcoflow_proto.roles import Role
 from telcoflow_proto.timers import earliest
@@ -90,7 +90,7 @@ class ControlClient(MessageDoor[ClientControlEvent]):
         return request_id
 
     def create_session(self, *, channel: str, remote_address: str, now: float) -> str:
-        """Start a session from our side."""
+        """Start a session from our side; claim it with ``open_session`` when this is done."""
         return self._request(CreateSession(channel=channel, remote_address=remote_address), now)
 
     def ready(self, session_id: str, *, now: float) -> None:
@@ -152,7 +152,8 @@ class ControlClient(MessageDoor[ClientControlEvent]):
                 if self._machine.hear(ControlWord.NOTIFY):
                     self._events.append(message)
             case CallIn():
-                if self._pushed(message.session_id, ControlWord.CALL_IN, SessionWord.CALL_IN):
+                pushed = self._pushed(message.session_id, ControlWord.CALL_IN, SessionWord.CALL_IN)
+                if pushed is not None and pushed.next_state is not pushed.state:
                     self._events.append(message)
             case MessageIn():
                 if self._pushed(message.session_id, ControlWord.MESSAGE_IN, SessionWord.MESSAGE_IN):
@@ -160,7 +161,7 @@ class ControlClient(MessageDoor[ClientControlEvent]):
             case SessionClosed():
                 # Told even of sessions this connection does not know: their calls may outlive the one that did.
                 if self._machine.hear(ControlWord.SESSION_CLOSED):
-                    self._sessions.pop(message.session_id, None)
+                    self._forget(message.session_id)
                     self._events.append(message)
             case _:
                 self.unexpected += 1
@@ -168,15 +169,33 @@ class ControlClient(MessageDoor[ClientControlEvent]):
     def _on_binary(self, data: bytes, now: float) -> None:
         raise RemoteProtocolError("a binary message on the control connection", close_code=1003)
 
-    def _pushed(self, session_id: str, word: ControlWord, session_word: SessionWord) -> bool:
-        """Tell whether what was pushed for a session is to be reported."""
+    def _pushed(
+        self, session_id: str, word: ControlWord, session_word: SessionWord
+    ) -> Row[SessionState, SessionWord] | None:
+        """Return the session's row for what was pushed; None, and counted, where it has none."""
+        self._machine.hear(word)
         session = self._sessions.get(session_id)
-        known = session is not None and self._machine.hear(word) is not None
-        row = session.hear(session_word) if session is not None and known else None
-        if row is None or row.crossing:
+        row = None if session is None else session.hear(session_word)
+        if row is None:
             self.unexpected += 1
-            return False
-        return True
+        return row
+
+    def _forget(self, session_id: str) -> None:
+        """A session is over: so is a claim of it that still waits, whatever its response will say."""
+        session = self._sessions.pop(session_id, None)
+        if session is None or session.state is not SessionState.CLAIMING:
+            return
+        for claim in self._replies.waiting():
+            if claim.asked == OpenSession(session_id=session_id):
+                self._replies.take(claim.id)
+                self._events.append(
+                    RequestDone(
+                        request_id=claim.id,
+                        request=claim.asked,
+                        outcome=Outcome.REFUSED,
+                        error_code="SESSION_CLOSED",
+                    )
+                )
 
     def _on_response(self, response: Response) -> None:
         expected = self._replies.take(response.request_id)
@@ -190,9 +209,6 @@ class ControlClient(MessageDoor[ClientControlEvent]):
             )
             if done.outcome is not Outcome.DONE:
                 del self._sessions[done.request.session_id]
-        elif done.session_id is not None and done.session_id not in self._sessions:
-            session = self._sessions[done.session_id] = Machine(SESSION_TABLE, Role.CLIENT)
-            session.hear(SessionWord.CREATED)
         self._events.append(done)
 
     # ------------------------------------------------------------------ the end, and time

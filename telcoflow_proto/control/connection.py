@@ -14,7 +14,6 @@ from telcoflow_proto.roles import Role
 from telcoflow_proto.version import WIRE_VERSION
 from telcoflow_proto.websocket import Heartbeat, WebSocketLink
 
-CONTROL_PATH = "/v1/agent/session-manager"
 CONTROL_HEARTBEAT = Heartbeat(every=15.0, within=5.0)
 """The vendor's client pings every 30 seconds and waits 10; a dead control connection means missed calls."""
 
@@ -23,7 +22,7 @@ CONTROL_HEARTBEAT = Heartbeat(every=15.0, within=5.0)
 class ControlClientConnection(ByteDoor[ClientControlEvent], ControlClient):
     """The agent's end of a control connection over any byte stream.
 
-    ``url`` is the base URL with ``CONTROL_PATH``; ``credentials`` are the header lines that prove who we are
+    ``url`` is the base URL with ``config.CONTROL_PATH``; ``credentials`` are the header lines that prove who we are
     (none with a client certificate). Connect a stream to ``url.address`` and ``url.port`` (TLS if
     ``url.secure``), then drive it as ``ByteDoor`` says.
     """

@@ -11,7 +11,6 @@ from telcoflow_proto.control.events import (
 from telcoflow_proto.control.messages import (
     CallIn,
     ControlMessage,
-    CreateSession,
     MessageIn,
     OpenSession,
     Request,
@@ -79,16 +78,16 @@ class ControlServer(MessageDoor[ServerControlEvent]):
     def open_succeeded(self, request_id: str, session: SessionInfo, *, now: float) -> None:
         """Give the session to this client: the answer to an ``OpenSession``."""
         self._machine.check(ControlWord.RESPONSE)
+        claimed = self._session(session.id)
+        claimed.check(SessionWord.OPENED)
         self._take(request_id)
-        self._session(session.id).say(SessionWord.OPENED)
+        claimed.say(SessionWord.OPENED)
         self._answer(Response(request_id=request_id, ok=True, content={"session": encode_session(session)}), now)
 
     def create_succeeded(self, request_id: str, session_id: str, *, created: bool, now: float) -> None:
-        """Tell which session a ``CreateSession`` led to, and whether it is new."""
+        """Tell which session a ``CreateSession`` led to, and whether it is new. The client claims it next."""
         self._machine.check(ControlWord.RESPONSE)
         self._take(request_id)
-        if session_id not in self._sessions:
-            self._session(session_id).say(SessionWord.CREATED)
         content: Json = {"sessionId": session_id, "created": created}
         self._answer(Response(request_id=request_id, ok=True, content=content), now)
 
@@ -103,8 +102,7 @@ class ControlServer(MessageDoor[ServerControlEvent]):
         self._machine.check(ControlWord.RESPONSE)
         request = self._take(request_id)
         if isinstance(request, OpenSession):
-            self._session(request.session_id).say(SessionWord.REFUSED)
-            del self._sessions[request.session_id]
+            self._sessions.pop(request.session_id).say(SessionWord.REFUSED)
         self._answer(Response(request_id=request_id, ok=False, error_code=error_code, error_content=error_content), now)
 
     def notify(self, notice: SessionNotice, *, now: float) -> None:
@@ -124,7 +122,11 @@ class ControlServer(MessageDoor[ServerControlEvent]):
         self._push(ControlWord.MESSAGE_IN, message, now)
 
     def close_session(self, session_id: str, reason: str, *, now: float) -> None:
-        """Tell that a session is over."""
+        """Tell that a session is over; a claim of it that still waits is refused first."""
+        self._machine.check(ControlWord.SESSION_CLOSED)
+        for claim in self._requests.waiting():
+            if claim.asked == OpenSession(session_id=session_id):
+                self.refuse(claim.id, error_code="SESSION_CLOSED", now=now)
         self._push(ControlWord.SESSION_CLOSED, SessionClosed(session_id=session_id, reason=reason), now)
         self._sessions.pop(session_id, None)
 
@@ -143,7 +145,10 @@ class ControlServer(MessageDoor[ServerControlEvent]):
         return expected.asked
 
     def _session(self, session_id: str) -> Machine[SessionState, SessionWord]:
-        return self._sessions.setdefault(session_id, Machine(SESSION_TABLE, Role.SERVER))
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise LocalProtocolError("this session is not claimed on this connection")
+        return session
 
     # ------------------------------------------------------------------ hearing
 
@@ -161,14 +166,19 @@ class ControlServer(MessageDoor[ServerControlEvent]):
             case Requested():
                 self._on_request(message, now)
             case SessionReady():
-                session = self._sessions.get(message.session_id)
-                row = session.hear(SessionWord.READY) if session is not None else None
-                if row is None or row.crossing or self._machine.hear(ControlWord.SESSION_READY) is None:
-                    self.unexpected += 1
-                elif row.next_state is not row.state:
-                    self._events.append(SessionReadied(session_id=message.session_id))
+                self._on_ready(message.session_id)
             case _:
                 self.unexpected += 1
+
+    def _on_ready(self, session_id: str) -> None:
+        session = self._sessions.get(session_id)
+        if session is None:
+            return  # over: the client said this before it heard so
+        row = session.hear(SessionWord.READY)
+        if row is None:
+            self.unexpected += 1
+        elif row.next_state is not row.state:
+            self._events.append(SessionReadied(session_id=session_id))
 
     def _on_request(self, requested: Requested, now: float) -> None:
         if self._machine.hear(ControlWord.REQUEST) is None:
@@ -188,13 +198,11 @@ class ControlServer(MessageDoor[ServerControlEvent]):
         if len(self._requests) >= self._limits.pending_requests:
             return "QUOTA_EXCEEDED"
         if isinstance(request, OpenSession):
-            return None if self._session(request.session_id).hear(SessionWord.OPEN) else "INVALID_REQUEST"
+            session = self._sessions.setdefault(request.session_id, Machine(SESSION_TABLE, Role.SERVER))
+            return None if session.hear(SessionWord.OPEN) else "INVALID_REQUEST"
         if isinstance(request, SendMessage):
-            session = self._sessions.get(request.session_id)
-            row = session.hear(SessionWord.MESSAGE_OUT) if session is not None else None
-            return None if row is not None and not row.crossing else "SESSION_NOT_OPEN"
-        if isinstance(request, CreateSession) and not request.remote_address:
-            return "INVALID_REQUEST"
+            claimed = self._sessions.get(request.session_id)
+            return None if claimed is not None and claimed.hear(SessionWord.MESSAGE_OUT) else "SESSION_NOT_OPEN"
         return None
 
     def _on_binary(self, data: bytes, now: float) -> None:

@@ -50,7 +50,6 @@ class SessionWord(enum.Enum):
     """What one end says about a session."""
 
     OPEN = "session.open"
-    CREATED = "session.create done"
     OPENED = "session.open done"
     REFUSED = "session.open refused"
     READY = "session.ready"
@@ -91,7 +90,6 @@ SESSION_TABLE = Table(
     start=_FREE,
     rows=[
         Row(_FREE, _US, _X.OPEN, _ASKED, "claims it: the first to ask gets it"),
-        Row(_FREE, _THEM, _X.CREATED, _OURS, "started from our side, so it is ours"),
         Row(_ASKED, _THEM, _X.OPENED, _OURS, "the claim won"),
         Row(_ASKED, _THEM, _X.REFUSED, _GONE, "another worker was first, or it is over"),
         Row(_OURS, _US, _X.READY, _LIVE, "its events may come"),

@@ -93,9 +93,9 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
 
     def interrupt(self, *, now: float) -> str:
         """Drop our speech here and at the server. Nothing that was queued leaves after this call."""
-        self._machine.check(CallWord.INTERRUPT)
+        command_id = self._command(CallWord.INTERRUPT, now)
         self._playout.clear(now=now)
-        return self._command(CallWord.INTERRUPT, now)
+        return command_id
 
     def close(self, *, now: float) -> str:
         """Leave: ends an ANSWERED call, leaves the parties of a CONNECTED one, lets go of a PENDING one."""
@@ -137,12 +137,22 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         self._say(encode_media(command))
         return command.command_id
 
+    @property
+    def wants_transport(self) -> bool:
+        """True when something was said and no connection has been opened for it yet."""
+        return not self.started and bool(self._out)
+
     # ------------------------------------------------------------------ speech
 
     @property
     def bytes_queued(self) -> int:
         """Outgoing PCM bytes that have not left."""
         return self._playout.queued
+
+    @property
+    def capacity(self) -> int:
+        """Outgoing PCM bytes that can be queued at most."""
+        return self._playout.capacity
 
     @property
     def room(self) -> int:
@@ -172,6 +182,10 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         self._playout.flush(now=now)
         self._draining = True
         self._report_playout(now)
+
+    def audio_finished(self, *, now: float) -> bool:
+        """Tell whether the call goes on and all speech has left and, by our estimate, been heard."""
+        return not self.over and self._playout.finished(now=now)
 
     def _report_playout(self, now: float) -> None:
         if self._draining and self._playout.finished(now=now):
@@ -221,6 +235,12 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         elif word is CallWord.ERROR:
             if (row := self._hear(word)) is not None and not row.crossing:
                 self._events.append(CallErrorReported(error_code=code, error_message=text))
+        elif word in _COMMAND_OF:
+            # An event refuses what still waits; behind the response that did it is the same news again.
+            asked = (one.id for one in self._replies.waiting() if one.asked.command is _COMMAND_OF[word])
+            if (command_id := next(asked, None)) is not None:
+                refusal = CommandResponse(command_id=command_id, success=False, error_code=code, error_message=text)
+                self._on_response(refusal, now)
         else:
             self._move(word, now, code=code, text=text)
 
@@ -259,6 +279,7 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
             wanted = expected.asked.command in _LEAVING and not lost
             self._done(expected, Outcome.DONE if wanted else Outcome.LOST if lost else Outcome.CALL_OVER, now)
         self._playout.clear(now=now)
+        self._draining = False
         self._events.append(CallEnded(reason=reason, detail=detail))
         self.close_connection(now=now)
 

@@ -86,7 +86,7 @@ class CallNoticed:
 @final
 @attrs.frozen(kw_only=True)
 class AudioArrived:
-    """Audio waits on a channel that had none: read it with ``take_audio``. Not repeated until you did."""
+    """Audio waits on a channel that had none: read it with ``next_audio`` until None. Not repeated until then."""
 
     channel: int
 

@@ -28,9 +28,10 @@ class Inbox:
             self.dropped += lost
         return first
 
-    def take(self) -> list[bytes]:
-        """Take all waiting chunks, oldest first."""
-        chunks = list(self._chunks)
-        self._chunks.clear()
-        self._waiting = 0
-        return chunks
+    def next(self) -> bytes | None:
+        """Take the oldest waiting chunk, or None."""
+        if not self._chunks:
+            return None
+        chunk = self._chunks.popleft()
+        self._waiting -= len(chunk)
+        return chunk

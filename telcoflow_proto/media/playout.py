@@ -34,6 +34,11 @@ class Playout:
         self.dropped = 0
 
     @property
+    def capacity(self) -> int:
+        """How many bytes the queue holds at most."""
+        return self._capacity
+
+    @property
     def room(self) -> int:
         """How many bytes can be queued now."""
         return self._capacity - self.queued

@@ -70,12 +70,12 @@ class MediaProtocol(MessageDoor[MediaEvent], Generic[MediaEvent]):
         """How many messages made no sense where they came and were ignored."""
         return self._unexpected
 
-    def take_audio(self, channel: int = 0) -> list[bytes]:
-        """Take the PCM chunks that arrived on a channel, oldest first. Legal in every state.
+    def next_audio(self, channel: int = 0) -> bytes | None:
+        """Take the oldest PCM chunk that arrived on a channel, or None. Legal in every state.
 
         Raises ValueError for a channel this call cannot have.
         """
-        return self._inbox(channel).take()
+        return self._inbox(channel).next()
 
     def _inbox(self, channel: int) -> Inbox:
         if channel not in range(self._channels):

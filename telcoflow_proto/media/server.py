@@ -93,6 +93,8 @@ class MediaServer(MediaProtocol[ServerMediaEvent]):
         self._machine.say(CallWord.AUDIO)
         if len(pcm) % SAMPLE_BYTES:
             raise ValueError(f"audio must be whole 16-bit samples, got an odd {len(pcm)} bytes")
+        if not pcm:
+            return
         self._audio.append(bytes((channel,)) + pcm)
         self._audio_bytes += len(pcm)
         while self._audio_bytes > self._capacity:

@@ -1,0 +1,473 @@
+"""A call as its user sees it, written once for every adapter.
+
+Everything but waiting is the media connection's business; waiting needs an event loop, so an adapter
+supplies six primitives at the end of the class: a clock, a bell, a time limit, a way to run a handler,
+a way to start the media transport, and a log.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Hashable
+from contextlib import AbstractContextManager
+from typing import Protocol, Self, final
+
+import attrs
+
+from telcoflow_proto.client import CallIdentity
+from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
+from telcoflow_proto.errors import CallOver, LocalProtocolError, PlayoutFull
+from telcoflow_proto.events import CallEvent
+from telcoflow_proto.exceptions import (
+    BufferClosedError,
+    BufferFullError,
+    WSSCallClosedError,
+    WSSCallCommandError,
+    WSSCallCommandTimeoutError,
+    WSSCallStateError,
+    WSSMediaError,
+)
+from telcoflow_proto.handlers import H, Handler, Handlers
+from telcoflow_proto.handshake import UpgradeRequested
+from telcoflow_proto.media.connection import MediaClientConnection
+from telcoflow_proto.media.events import (
+    AudioArrived,
+    CallChanged,
+    CallEnded,
+    CallErrorReported,
+    CallFailedToMove,
+    CallNoticed,
+    CommandDone,
+    EndReason,
+    PlayoutFinished,
+)
+from telcoflow_proto.media.protocol import MediaStatistics
+from telcoflow_proto.media.table import CallState, CallWord
+from telcoflow_proto.replies import Outcome
+
+
+class Bell(Protocol):
+    """A one-shot event of some event loop (``anyio.Event``, ``trio.Event``)."""
+
+    def set(self) -> object:
+        """Wake everybody who waits."""
+        ...
+
+    async def wait(self) -> object:
+        """Wait until somebody sets it."""
+        ...
+
+
+class TimeLimit(Protocol):
+    """What a time limit tells afterwards."""
+
+    @property
+    def cancelled_caught(self) -> bool:
+        """True when the time was up before the work was done."""
+        ...
+
+
+@final
+@attrs.frozen(kw_only=True)
+class CommandResult:
+    """A command was carried out; ``took`` seconds from saying it to hearing so. Always true."""
+
+    command: str
+    took: float = 0.0
+    result: object = None
+
+
+@final
+class BufferSize(int):
+    """Bytes in the outgoing queue. May be awaited, because some programs do."""
+
+    def __await__(self) -> Generator[None, None, int]:
+        yield from ()
+        return int(self)
+
+
+@final
+class AudioStream:
+    """The audio of one channel, chunk by chunk as it came; ends quietly when the call ends."""
+
+    def __init__(self, next_chunk: Callable[[], Awaitable[bytes | None]]) -> None:
+        self._next_chunk = next_chunk
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await self._next_chunk()
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+
+@final
+class _Ticket:
+    """Where the outcome of one command is put for those who wait for it."""
+
+    __slots__ = ("done", "waiters")
+
+    def __init__(self) -> None:
+        self.done: CommandDone | None = None
+        self.waiters = 0
+
+
+_TOLD = {
+    CallState.ANSWERED: CallEvent.CALL_ANSWERED,
+    CallState.CONNECTED: CallEvent.CALL_CONNECTED,
+}
+_TOLD_FAILED = {
+    CallWord.ANSWER: CallEvent.CALL_ANSWER_FAILED,
+    CallWord.CONNECT: CallEvent.CALL_CONNECT_FAILED,
+}
+_END, _ROOM, _PLAYED = "end", "room", "played"
+
+
+class BaseCall(ABC):
+    """A phone call. Methods may be called from any task of the loop and be cancelled at any point."""
+
+    def __init__(self, identity: CallIdentity, media: MediaClientConnection) -> None:
+        self._identity = identity
+        self._media = media
+        self._handlers = Handlers(CallEvent)
+        self._tickets: dict[str, _Ticket] = {}
+        self._bells: dict[Hashable, Bell] = {}
+        self._end_detail: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<call {self.call_id} {self.state.value}>"
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def call_id(self) -> str:
+        """The service's id of the call."""
+        return self._identity.call_id
+
+    @property
+    def caller_number(self) -> str | None:
+        """Who calls; None for a withheld number."""
+        return self._identity.caller
+
+    @property
+    def callee_number(self) -> str | None:
+        """Who was called."""
+        return self._identity.callee
+
+    @property
+    def direction(self) -> str:
+        """Which way the call went: "MT" for one that came in, "MO" for a dialled one."""
+        return self._identity.direction
+
+    @property
+    def state(self) -> CallState:
+        """PENDING, ANSWERED, CONNECTED or DISCONNECTED."""
+        return self._media.state
+
+    @property
+    def audio_mode(self) -> str | None:
+        """Who hears the agent once CONNECTED: "barge" (both), "whisper" (the callee), "spy" (nobody)."""
+        return self._media.audio_mode
+
+    @property
+    def end_reason(self) -> EndReason | None:
+        """Why the call ended; None while it goes on."""
+        return self._media.end_reason
+
+    def statistics(self) -> MediaStatistics:
+        """Return a frozen snapshot: states, bytes and frames each way, buffer, credit, drops."""
+        return self._media.statistics()
+
+    # ------------------------------------------------------------------ handlers
+
+    def on(self, event: str) -> Callable[[H], H]:
+        """Register the decorated handler for an event of this call. Raises ValueError for an unknown one."""
+
+        def register(handler: H) -> H:
+            self.register_event_handler(event, handler)
+            return handler
+
+        return register
+
+    def register_event_handler(self, event: str, handler: Handler) -> None:
+        """Register a handler, sync or async, that takes nothing or one argument."""
+        self._handlers.add(event, handler)
+
+    # ------------------------------------------------------------------ commands
+
+    async def answer(self) -> CommandResult:
+        """Pick up. From ANSWERED on, audio flows both ways.
+
+        This and all commands raise WSSCallStateError when the state forbids it, WSSCallClosedError when the
+        call is over, WSSCallCommandError when the service refuses, WSSCallCommandTimeoutError when it is
+        silent, and WSSMediaError within 100 ms when the media connection is lost.
+        """
+        return await self._perform(self._media.answer)
+
+    async def connect(self, ring_time_seconds: int = 60) -> CommandResult:
+        """Ring the callee for 1 to 120 seconds and bring them into the call.
+
+        Raises ValueError for another ring time. An unanswered ring raises WSSCallCommandError with
+        ``error_code`` "CALL_UNANSWERED"; the call is then as it was.
+        """
+        return await self._perform(lambda *, now: self._media.connect(ring_time_seconds=ring_time_seconds, now=now))
+
+    async def whisper(self) -> CommandResult:
+        """Let only the callee hear the agent."""
+        return await self._perform(self._media.whisper)
+
+    async def barge(self) -> CommandResult:
+        """Let caller and callee hear the agent, as after ``connect``."""
+        return await self._perform(self._media.barge)
+
+    async def spy(self) -> CommandResult:
+        """Let nobody hear the agent, who still hears both."""
+        return await self._perform(self._media.spy)
+
+    async def close(self, *, drain: float = 0.0) -> CommandResult:
+        """Leave: ends an ANSWERED call, leaves the parties of a CONNECTED one, lets go of a PENDING one.
+
+        ``drain`` seconds at most are spent to play out queued audio first. A call that is over is fine.
+        """
+        return await self._leave(self._media.close, CallWord.CLOSE, drain)
+
+    async def disconnect(self, *, drain: float = 0.0) -> CommandResult:
+        """End the call for everybody; declines a PENDING one. ``drain`` and the rest as for ``close``."""
+        return await self._leave(self._media.disconnect, CallWord.DISCONNECT, drain)
+
+    async def force_disconnect(self) -> None:
+        """End the call here and now, whatever the service does."""
+        self._media.force_disconnect(now=self._clock())
+        self.settle()
+
+    async def wait_ended(self) -> EndReason:
+        """Wait until the call is over and return why."""
+        while (reason := self._media.end_reason) is None:
+            await self._bell(_END)
+        return reason
+
+    async def wait_closed(self) -> None:
+        """Wait until the media connection is closed too, at most 2 seconds after the call ended."""
+        while not self._media.lost:
+            await self._bell(_END)
+
+    # ------------------------------------------------------------------ audio
+
+    async def send_audio(self, audio_data: bytes) -> None:
+        """Queue 16-bit mono PCM of any length, all or nothing; never waits.
+
+        Raises BufferFullError (nothing was queued), BufferClosedError after the end, WSSCallStateError before
+        the answer, TypeError for non-bytes, ValueError for half a sample.
+        """
+        if not isinstance(audio_data, bytes | bytearray | memoryview):
+            raise TypeError(f"audio must be bytes of 16-bit PCM, got {type(audio_data).__name__}")
+        try:
+            self._media.send_audio(bytes(audio_data), now=self._clock())
+        except PlayoutFull as error:
+            raise BufferFullError(str(error)) from None
+        except CallOver as error:
+            raise BufferClosedError(str(error)) from None
+        except LocalProtocolError as error:
+            raise WSSCallStateError(str(error)) from None
+        self.settle()
+
+    async def wait_for_room(self, size: int) -> None:
+        """Wait until ``size`` bytes can be queued.
+
+        Raises BufferClosedError when the call ends, ValueError for more than the queue ever holds.
+        """
+        if size > self._media.capacity:
+            raise ValueError(f"{size} bytes never fit: the queue holds {self._media.capacity}")
+        while self._media.room < size:
+            if self._media.over:
+                raise BufferClosedError("the call is over")
+            await self._bell(_ROOM)
+
+    async def drain(self, timeout: float | None = None) -> bool:
+        """Wait until all queued audio has been taken and, by our estimate, heard.
+
+        Returns True then, False when ``timeout`` seconds were not enough or the call ended first.
+        """
+        try:
+            self._media.drain_audio(now=self._clock())
+        except CallOver:
+            return False
+        self.settle()
+        with self._time_limit(timeout):
+            while self._media.end_reason is None and not self._media.audio_finished(now=self._clock()):
+                await self._bell(_PLAYED)
+        return self._media.audio_finished(now=self._clock())
+
+    async def clear_send_audio_buffer(self) -> int:
+        """Drop queued audio here at once and at the service, and return how many bytes were queued here.
+
+        On a call that is over there is nothing to drop: 0.
+        """
+        if self._media.over:
+            return 0
+        dropped = self._media.bytes_queued
+        await self._perform(self._media.interrupt)
+        return dropped
+
+    async def interrupt(self) -> int:
+        """Barge-in: the same as ``clear_send_audio_buffer``."""
+        return await self.clear_send_audio_buffer()
+
+    def get_send_audio_buffer_size(self) -> BufferSize:
+        """Return how many bytes are queued; the result may also be awaited."""
+        return BufferSize(self._media.bytes_queued)
+
+    def audio_stream(self, channel: int = 0) -> AsyncIterator[bytes]:
+        """Iterate over received PCM, chunk by chunk. One reader per channel.
+
+        Before the answer it waits; when the call ends, or its connection is lost, it ends quietly.
+        """
+        return AudioStream(lambda: self._next_chunk(channel))
+
+    async def _next_chunk(self, channel: int) -> bytes | None:
+        while (chunk := self._media.next_audio(channel)) is None:
+            if self._media.over:
+                return None
+            await self._bell(channel)
+        return chunk
+
+    # ------------------------------------------------------------------ inside
+
+    async def _leave(self, say: "Say", word: CallWord, drain: float) -> CommandResult:
+        if drain > 0:
+            await self.drain(drain)
+        if self._media.over:
+            return CommandResult(command=word.value)
+        return await self._perform(say)
+
+    async def _perform(self, say: "Say") -> CommandResult:
+        """Say a command and wait for its outcome. A waiter that is cancelled leaves nothing behind."""
+        try:
+            ticket_id = say(now=self._clock())
+        except CallOver as error:
+            raise WSSCallClosedError(str(error)) from None
+        except LocalProtocolError as error:
+            raise WSSCallStateError(str(error)) from None
+        ticket = self._tickets.setdefault(ticket_id, _Ticket())
+        self.settle()
+        ticket.waiters += 1
+        try:
+            while ticket.done is None:
+                await self._bell(ticket_id)
+        finally:
+            ticket.waiters -= 1
+            if not ticket.waiters:
+                self._tickets.pop(ticket_id, None)
+        return self._result(ticket.done)
+
+    def _result(self, done: CommandDone) -> CommandResult:
+        name = done.command.value
+        match done.outcome:
+            case Outcome.DONE:
+                return CommandResult(command=name, took=done.took, result=done.result)
+            case Outcome.REFUSED:
+                raise WSSCallCommandError(name, error_code=done.error_code, error_message=done.error_message)
+            case Outcome.TIMED_OUT:
+                raise WSSCallCommandTimeoutError(f"{name} was not answered in {done.took:.1f} s")
+            case Outcome.LOST:
+                detail = f": {self._end_detail}" if self._end_detail else ""
+                raise WSSMediaError(f"{name} has no answer: the media connection is lost{detail}")
+            case Outcome.CALL_OVER:
+                raise WSSCallClosedError(f"{name} came too late: the call is over ({self.end_reason})")
+
+    async def _bell(self, key: Hashable) -> None:
+        bell = self._bells.get(key)
+        if bell is None:
+            bell = self._bells[key] = self._new_bell()
+        await bell.wait()
+
+    def _ring(self, *keys: Hashable) -> None:
+        for key in keys:
+            bell = self._bells.pop(key, None)
+            if bell is not None:
+                bell.set()
+
+    def settle(self) -> None:
+        """Report what the media connection has to report; call after everything that touches it."""
+        for event in self._media.events():
+            match event:
+                case AudioArrived():
+                    self._ring(event.channel)
+                case CommandDone():
+                    ticket = self._tickets.get(event.command_id)
+                    if ticket is not None:
+                        ticket.done = event
+                        self._ring(event.command_id)
+                case PlayoutFinished():
+                    self._ring(_PLAYED)
+                case ConnectionOpened() | ConnectionLost() | FrameDropped() | CallNoticed():
+                    self._note(event)
+                    if isinstance(event, ConnectionLost):
+                        self._end_detail = str(event.error) if event.error else None
+                        self._ring(*list(self._bells))
+                case CallChanged() | CallFailedToMove() | CallErrorReported() | CallEnded():
+                    self._report(event)
+                case UpgradeRequested():
+                    pass
+        if self._bells and self._media.room:
+            self._ring(_ROOM)
+        self._woken()
+
+    def _report(self, event: CallChanged | CallFailedToMove | CallErrorReported | CallEnded) -> None:
+        match event:
+            case CallChanged():
+                self._tell(_TOLD[event.state], event.state)
+            case CallFailedToMove():
+                self._tell(_TOLD_FAILED[event.command], _error_data(event.error_code, event.error_message))
+            case CallErrorReported():
+                self._tell(CallEvent.CALL_ERROR, _error_data(event.error_code, event.error_message))
+            case CallEnded():
+                self._tell(CallEvent.CALL_TERMINATED, event.reason)
+                self._ring(*list(self._bells))
+                self._ended(event)
+
+    def _tell(self, event: CallEvent, argument: object) -> None:
+        for call in self._handlers.calls(event, argument):
+            self._run_handler(call, event)
+
+    # ------------------------------------------------------------------ what an adapter supplies
+
+    @abstractmethod
+    def _clock(self) -> float:
+        """Return monotonic seconds."""
+
+    @abstractmethod
+    def _new_bell(self) -> Bell:
+        """Return a fresh one-shot event."""
+
+    @abstractmethod
+    def _time_limit(self, seconds: float | None) -> AbstractContextManager[TimeLimit]:
+        """Return a scope that stops its body after that many seconds; None for never."""
+
+    @abstractmethod
+    def _run_handler(self, call: Callable[[], object], event: str) -> None:
+        """Run a user's handler in a task of its own, soon."""
+
+    @abstractmethod
+    def _woken(self) -> None:
+        """Something may have to be written, or a deadline moved; open the transport if that is wanted."""
+
+    @abstractmethod
+    def _ended(self, end: CallEnded) -> None:
+        """The call is over; said once."""
+
+    @abstractmethod
+    def _note(self, event: ConnectionOpened | ConnectionLost | FrameDropped | CallNoticed) -> None:
+        """Write something worth knowing to the log."""
+
+
+class Say(Protocol):
+    """A verb of the media connection that says a command and returns its id."""
+
+    def __call__(self, *, now: float) -> str:
+        """Say it at ``now``."""
+        ...
+
+
+def _error_data(code: str | None, message: str | None) -> dict[str, str | None]:
+    return {"error_code": code, "error_message": message}

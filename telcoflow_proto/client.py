@@ -1,0 +1,435 @@
+"""What a client does over several control connections: connect, claim, offer calls, reconnect.
+
+One machine with the five verbs of every byte door, so the same driver runs it: the control connection of
+the moment is inside, and the wait before the next one is just another deadline. In: bytes of whichever
+transport is open. Out: bytes for it, ``TransportWanted`` when there must be one, and calls.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from typing import final
+
+import attrs
+
+from telcoflow_proto.backoff import Backoff
+from telcoflow_proto.chance import Chance, Entropy
+from telcoflow_proto.client_table import CLIENT_TABLE, ClientState, ClientWord, describe, judge
+from telcoflow_proto.config import ClientConfig
+from telcoflow_proto.control.connection import ControlClientConnection
+from telcoflow_proto.control.events import ClientControlEvent, RequestDone, SetupCompleted
+from telcoflow_proto.control.messages import CallIn, MessageIn, OpenSession, SessionClosed, SessionNotice
+from telcoflow_proto.control.table import SessionState
+from telcoflow_proto.door import ConnectionLost, ConnectionOpened, DoorEvent, FrameDropped
+from telcoflow_proto.errors import ProtocolError, RemoteProtocolError
+from telcoflow_proto.handshake import UpgradeRequested, printable
+from telcoflow_proto.limits import DEFAULT_LIMITS, Limits
+from telcoflow_proto.machine import Machine
+from telcoflow_proto.media.connection import MediaClientConnection
+from telcoflow_proto.origin import WsUrl, check_media_url
+from telcoflow_proto.replies import Outcome
+from telcoflow_proto.roles import Role
+from telcoflow_proto.timers import earliest
+
+_CLAIMED_ACTIVITIES = ("NEW_INCOMING_CALL", "RESUME")
+
+
+@final
+@attrs.frozen(kw_only=True)
+class CallIdentity:
+    """Who calls whom, and the ids. ``direction`` is "MT" for a call that came in, "MO" for a dialled one."""
+
+    call_id: str
+    session_id: str
+    caller: str | None
+    callee: str | None
+    direction: str = "MT"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class TransportWanted:
+    """Open a byte stream to ``url`` (TLS if secure), then ``start``; or say ``fail_transport``."""
+
+    url: WsUrl
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ClientReady:
+    """The control connection is set up; ``attempt`` 0 is the first time, else how many attempts it took."""
+
+    attempt: int
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ClientLost:
+    """The control connection is gone. The next attempt starts in ``retry_in`` seconds; None: there is none.
+
+    ``credentials_refused`` tells that another attempt with the same ones is pointless, ``wanted`` that we
+    closed it ourselves.
+    """
+
+    code: int
+    reason: str
+    error: ProtocolError | None
+    credentials_refused: bool
+    wanted: bool
+    attempt: int
+    retry_in: float | None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class CallOffered:
+    """A call is ours. ``media`` is its connection, not opened yet: the first command wants a transport."""
+
+    identity: CallIdentity
+    media: MediaClientConnection
+
+
+@final
+@attrs.frozen(kw_only=True)
+class CallUnreachable:
+    """A call is ours but its media URL must not be used; it is left alone."""
+
+    call_id: str
+    error: RemoteProtocolError
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ClaimLost:
+    """A session was not given to us. Another worker being first (``SESSION_BUSY``) is everyday life."""
+
+    session_id: str
+    outcome: Outcome
+    error_code: str | None
+
+
+ClientMachineEvent = (
+    TransportWanted
+    | ClientReady
+    | ClientLost
+    | CallOffered
+    | CallUnreachable
+    | ClaimLost
+    | RequestDone
+    | SessionNotice
+    | SessionClosed
+    | MessageIn
+    | FrameDropped
+)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ClientStatistics:
+    """A snapshot of a client."""
+
+    state: ClientState
+    connections: int
+    calls_offered: int
+    calls_live: int
+    duplicates: int
+    claims_lost: int
+    notices_waiting: int
+    notices_dropped: int
+    bad_frames: int
+
+
+@final
+class ClientMachine:
+    """A client's decisions over its whole life. Never raises for what the service or the network did.
+
+    Call ``connect``, then obey ``TransportWanted`` and drive it like a byte door. ``accept_calls`` says that
+    somebody handles calls: from then on announced ones are claimed, those announced before included.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        *,
+        entropy: Entropy,
+        backoff: Backoff | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.config = config
+        self._entropy = entropy
+        self._chance = Chance(entropy)
+        self._limits = limits
+        self._backoff = backoff or Backoff()
+        self._machine = Machine(CLIENT_TABLE, Role.CLIENT)
+        self._control: ControlClientConnection | None = None
+        self._events: deque[ClientMachineEvent] = deque()
+        self._calls: dict[str, tuple[CallIdentity, MediaClientConnection]] = {}
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._waiting: OrderedDict[str, SessionNotice] = OrderedDict()
+        self._accepting = False
+        self._closing = False
+        self._claims: set[str] = set()
+        self._retry_at: float | None = None
+        self._ready_at: float | None = None
+        self._attempt = 0
+        self._connections = self._offered = self._duplicates = self._claims_lost = 0
+        self._notices_dropped = self._bad_frames_before = 0
+
+    # ------------------------------------------------------------------ life
+
+    @property
+    def state(self) -> ClientState:
+        """Where the client stands."""
+        return self._machine.state
+
+    @property
+    def control(self) -> ControlClientConnection | None:
+        """The control connection of the moment, for requests; None before the first and between two."""
+        return self._control
+
+    @property
+    def closed(self) -> bool:
+        """True when the byte stream of the moment should be closed; there may be another one later."""
+        return self._control is None or self._control.closed
+
+    @property
+    def finished(self) -> bool:
+        """True once there will be no further connection."""
+        return self._machine.state is ClientState.CLOSED
+
+    def connect(self, *, now: float) -> None:
+        """Begin. Raises LocalProtocolError when it has begun already."""
+        self._machine.say(ClientWord.CONNECT)
+        self._next_connection(now)
+
+    def close(self, *, now: float) -> None:
+        """End: close the control connection in order, and never reconnect. Repeated calls are harmless."""
+        self._machine.say(ClientWord.CLOSE)
+        self._closing = True
+        self._retry_at = None
+        if self._control is not None:
+            self._control.close_connection(now=now)
+            self._collect(now)
+
+    def accept_calls(self, *, now: float) -> None:
+        """Somebody handles calls now: claim what was announced already, and all that will be."""
+        self._accepting = True
+        waiting, self._waiting = self._waiting, OrderedDict()
+        for notice in waiting.values():
+            self._claim(notice, now)
+        self._collect(now)
+
+    def refuse_calls(self) -> None:
+        """Claim nothing more; calls that are ours already go on."""
+        self._accepting = False
+
+    def release(self, call_id: str) -> None:
+        """Forget a call that is over. Its id stays remembered, so a repeated offer is not a new call."""
+        self._calls.pop(call_id, None)
+
+    # ------------------------------------------------------------------ the byte door of the moment
+
+    def start(self, *, now: float) -> None:
+        """The stream that ``TransportWanted`` asked for is connected."""
+        if self._control is not None:
+            self._control.start(now=now)
+
+    def fail_transport(self, detail: str, *, now: float) -> None:
+        """The stream could not be opened, or broke; ``detail`` is what the system said."""
+        if self._control is not None:
+            self._control.fail_transport(detail, now=now)
+            self._collect(now)
+
+    def receive_data(self, data: bytes, *, now: float) -> None:
+        """Take bytes from the stream of the moment."""
+        if self._control is not None:
+            self._control.receive_data(data, now=now)
+            self._collect(now)
+
+    def receive_eof(self, *, now: float) -> None:
+        """The stream of the moment has ended."""
+        if self._control is not None:
+            self._control.receive_eof(now=now)
+            self._collect(now)
+
+    def data_to_send(self, *, now: float | None = None) -> bytes:
+        """Take the bytes to write to the stream of the moment; b"" if there are none."""
+        return b"" if self._control is None else self._control.data_to_send(now=now)
+
+    def events(self) -> Iterator[ClientMachineEvent]:
+        """Take what happened, in order."""
+        while self._events:
+            yield self._events.popleft()
+
+    def next_deadline(self) -> float | None:
+        """Return when ``handle_timeout`` must be called next, in monotonic seconds, or None."""
+        control = None if self._control is None else self._control.next_deadline()
+        return earliest(self._retry_at, control)
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Do what is due at ``now``. Early, late and repeated calls are harmless."""
+        if self._control is not None:
+            self._control.handle_timeout(now=now)
+            self._collect(now)
+        if self._retry_at is not None and now >= self._retry_at:
+            self._retry_at = None
+            self._machine.say(ClientWord.CONNECT)
+            self._next_connection(now)
+
+    def statistics(self) -> ClientStatistics:
+        """Return a frozen snapshot. Legal in every state."""
+        live = 0 if self._control is None else self._control.bad_frames
+        return ClientStatistics(
+            state=self.state,
+            connections=self._connections,
+            calls_offered=self._offered,
+            calls_live=len(self._calls),
+            duplicates=self._duplicates,
+            claims_lost=self._claims_lost,
+            notices_waiting=len(self._waiting),
+            notices_dropped=self._notices_dropped,
+            bad_frames=self._bad_frames_before + live,
+        )
+
+    # ------------------------------------------------------------------ inside: connections
+
+    def _next_connection(self, now: float) -> None:
+        self._connections += 1
+        self._control = ControlClientConnection(
+            url=self.config.control_url,
+            credentials=self.config.credentials,
+            entropy=self._entropy,
+            sample_rate=self.config.sample_rate,
+            audio_mode=self.config.audio_mode,
+            limits=self._limits,
+        )
+        self._events.append(TransportWanted(url=self.config.control_url))
+
+    def _collect(self, now: float) -> None:
+        """Turn what the connection reports into decisions."""
+        while self._control is not None:
+            batch = list(self._control.events())
+            if not batch:
+                return
+            for event in batch:
+                self._on_control_event(event, now)
+
+    def _on_control_event(self, event: ClientControlEvent | DoorEvent, now: float) -> None:
+        match event:
+            case SetupCompleted():
+                row = self._machine.hear(ClientWord.READY)
+                if row is not None and not row.crossing:
+                    self._ready_at = now
+                    self._events.append(ClientReady(attempt=self._attempt))
+            case SessionNotice():
+                self._on_notice(event, now)
+            case RequestDone():
+                self._on_request_done(event, now)
+            case CallIn():
+                self._on_call(event)
+            case SessionClosed():
+                self._on_session_closed(event, now)
+            case ConnectionLost():
+                self._on_lost(event, now)
+            case MessageIn() | FrameDropped():
+                self._events.append(event)
+            case ConnectionOpened() | UpgradeRequested():
+                pass
+
+    def _on_lost(self, lost: ConnectionLost, now: float) -> None:
+        if self._control is not None:
+            self._bad_frames_before += self._control.bad_frames
+            self._control = None
+        self._claims.clear()
+        if self._ready_at is not None and now - self._ready_at >= self._backoff.healthy_after:
+            self._attempt = 0
+        self._ready_at = None
+        verdict = judge(lost)
+        self._machine.hear(ClientWord.REFUSED if verdict.stop else ClientWord.LOST)
+        retry_in = None
+        if self._machine.state is ClientState.WAITING:
+            self._attempt += 1
+            delay = self._backoff.delay(self._attempt, fraction=self._chance.fraction())
+            retry_in = max(delay, verdict.wait_at_least)
+            self._retry_at = now + retry_in
+        self._events.append(
+            ClientLost(
+                code=lost.code,
+                reason=printable(describe(lost)),
+                error=lost.error,
+                credentials_refused=verdict.credentials_refused,
+                wanted=self._closing,
+                attempt=self._attempt,
+                retry_in=retry_in,
+            )
+        )
+
+    # ------------------------------------------------------------------ inside: claims and calls
+
+    def _on_notice(self, notice: SessionNotice, now: float) -> None:
+        self._events.append(notice)
+        if notice.channel != "TELCO" or notice.activity not in _CLAIMED_ACTIVITIES:
+            return
+        if self._accepting:
+            self._claim(notice, now)
+            return
+        self._waiting[notice.session_id] = notice
+        if len(self._waiting) > self._limits.waiting_notices:
+            self._waiting.popitem(last=False)
+            self._notices_dropped += 1
+
+    def _claim(self, notice: SessionNotice, now: float) -> None:
+        if self._control is None or self._machine.state is not ClientState.READY:
+            return  # announced again on the next connection
+        ours = any(identity.session_id == notice.session_id for identity, _ in self._calls.values())
+        if ours or self._control.session_state(notice.session_id) is not SessionState.UNCLAIMED:
+            self._duplicates += 1
+            return
+        self._claims.add(self._control.open_session(notice.session_id, now=now))
+
+    def _on_request_done(self, done: RequestDone, now: float) -> None:
+        if done.request_id not in self._claims or not isinstance(done.request, OpenSession):
+            self._events.append(done)
+            return
+        self._claims.discard(done.request_id)
+        session_id = done.request.session_id
+        if done.outcome is Outcome.DONE and self._control is not None and not self._control.lost:
+            self._control.ready(session_id, now=now)
+            return
+        self._claims_lost += 1
+        self._events.append(ClaimLost(session_id=session_id, outcome=done.outcome, error_code=done.error_code))
+
+    def _on_call(self, call: CallIn) -> None:
+        if call.call_id in self._seen:
+            self._duplicates += 1
+            return
+        self._seen[call.call_id] = None
+        if len(self._seen) > self._limits.remembered_ids:
+            self._seen.popitem(last=False)
+        config = self.config
+        try:
+            url = check_media_url(call.url, control=config.control_url, allowed_hosts=config.media_hosts)
+        except RemoteProtocolError as error:
+            self._events.append(CallUnreachable(call_id=call.call_id, error=error))
+            return
+        identity = CallIdentity(
+            call_id=call.call_id, session_id=call.session_id, caller=call.caller, callee=call.callee
+        )
+        media = MediaClientConnection(
+            url=url,
+            token=call.token,
+            entropy=self._entropy,
+            sample_rate=config.sample_rate,
+            isolated=config.isolated,
+            buffer_size=config.buffer_size,
+            limits=self._limits,
+        )
+        self._calls[call.call_id] = (identity, media)
+        self._offered += 1
+        self._events.append(CallOffered(identity=identity, media=media))
+
+    def _on_session_closed(self, closed: SessionClosed, now: float) -> None:
+        self._waiting.pop(closed.session_id, None)
+        for identity, media in list(self._calls.values()):
+            if identity.session_id == closed.session_id:
+                media.session_closed(closed.reason, now=now)
+        self._events.append(closed)
