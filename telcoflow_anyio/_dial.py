@@ -51,10 +51,8 @@ async def dial(url: WsUrl, tls: ssl.SSLContext) -> ByteStream:
 
 def explain(error: OSError, url: WsUrl) -> str:
     """Say in one line what went wrong, with the address it went wrong for."""
-    cause: BaseException = error
-    while isinstance(cause.__cause__, OSError | BaseExceptionGroup):
-        cause = cause.__cause__
-    if isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    text = str(cause) or f"no answer within {CONNECT_WITHIN:.0f} s"
+    cause = error.__cause__ or error
+    while isinstance(cause, BaseExceptionGroup):  # one per address that was tried
+        cause = cause.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - a group of anything
+    text = f"{cause}" or f"no answer within {CONNECT_WITHIN:.0f} s"
     return f"cannot connect to {url.address}:{url.port}: {text}"

@@ -4,10 +4,9 @@ import contextvars
 import inspect
 import math
 import os
-import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
-from typing import Self, final
+from typing import TYPE_CHECKING, Self, final
 
 import anyio
 from anyio.abc import ByteStream, TaskGroup
@@ -33,6 +32,9 @@ from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.exceptions import WSSError
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.origin import WsUrl
+
+if TYPE_CHECKING:
+    import ssl
 
 _LEAVE_WITHIN = 2.0
 _inside: contextvars.ContextVar["TelcoflowClient | None"] = contextvars.ContextVar("_inside", default=None)

@@ -1,1 +1,166 @@
-"""The pure protocol core of programmable phone calls: bytes and messages in, events out, frames out."""
+"""The pure protocol core of programmable phone calls: bytes and messages in, events out, frames out.
+
+No I/O, no clock, no event loop. Pick a door: ``XConnection`` for who has a byte stream, ``X`` for who has
+WebSocket messages; each in the client and the server role.
+"""
+
+from telcoflow_proto.backoff import Backoff
+from telcoflow_proto.chance import Entropy
+from telcoflow_proto.client import (
+    CallIdentity,
+    CallOffered,
+    CallUnreachable,
+    ClaimLost,
+    ClientLost,
+    ClientMachine,
+    ClientReady,
+    ClientStatistics,
+    TransportWanted,
+)
+from telcoflow_proto.client_table import ClientState
+from telcoflow_proto.config import ClientConfig
+from telcoflow_proto.control.client import ControlClient
+from telcoflow_proto.control.connection import ControlClientConnection, ControlServerConnection
+from telcoflow_proto.control.events import (
+    RequestDone,
+    RequestReceived,
+    SessionReadied,
+    SetupCompleted,
+    SetupRequested,
+)
+from telcoflow_proto.control.messages import (
+    CallFlow,
+    CallIn,
+    Channel,
+    CreateSession,
+    InboundCalls,
+    MessageIn,
+    OpenSession,
+    SendMessage,
+    SessionClosed,
+    SessionInfo,
+    SessionNotice,
+    SetUpCallFlow,
+)
+from telcoflow_proto.control.server import ControlServer
+from telcoflow_proto.control.table import ControlState, SessionState
+from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
+from telcoflow_proto.errors import (
+    CallOver,
+    HandshakeRefused,
+    LimitExceeded,
+    LocalProtocolError,
+    PeerSilent,
+    PlayoutFull,
+    ProtocolError,
+    RemoteProtocolError,
+    TransportFailed,
+)
+from telcoflow_proto.handshake import UpgradeRequested
+from telcoflow_proto.limits import DEFAULT_LIMITS, Limits
+from telcoflow_proto.media.client import MediaClient
+from telcoflow_proto.media.connection import MediaClientConnection, MediaServerConnection
+from telcoflow_proto.media.events import (
+    AudioArrived,
+    CallChanged,
+    CallEnded,
+    CallErrorReported,
+    CallFailedToMove,
+    CallNoticed,
+    CommandDone,
+    CommandReceived,
+    EndReason,
+    PlayoutFinished,
+)
+from telcoflow_proto.media.messages import Command
+from telcoflow_proto.media.protocol import MediaStatistics
+from telcoflow_proto.media.server import MediaServer
+from telcoflow_proto.media.table import CallState, CallWord
+from telcoflow_proto.origin import WsUrl, check_media_url, parse_ws_url
+from telcoflow_proto.replies import Outcome
+from telcoflow_proto.roles import Role
+from telcoflow_proto.secret import Secret
+from telcoflow_proto.websocket import Close, Heartbeat, LinkLost, LinkOpened, WebSocketLink
+
+__all__ = (
+    "DEFAULT_LIMITS",
+    "AudioArrived",
+    "Backoff",
+    "CallChanged",
+    "CallEnded",
+    "CallErrorReported",
+    "CallFailedToMove",
+    "CallFlow",
+    "CallIdentity",
+    "CallIn",
+    "CallNoticed",
+    "CallOffered",
+    "CallOver",
+    "CallState",
+    "CallUnreachable",
+    "CallWord",
+    "Channel",
+    "ClaimLost",
+    "ClientConfig",
+    "ClientLost",
+    "ClientMachine",
+    "ClientReady",
+    "ClientState",
+    "ClientStatistics",
+    "Close",
+    "Command",
+    "CommandDone",
+    "CommandReceived",
+    "ConnectionLost",
+    "ConnectionOpened",
+    "ControlClient",
+    "ControlClientConnection",
+    "ControlServer",
+    "ControlServerConnection",
+    "ControlState",
+    "CreateSession",
+    "EndReason",
+    "Entropy",
+    "FrameDropped",
+    "HandshakeRefused",
+    "Heartbeat",
+    "InboundCalls",
+    "LimitExceeded",
+    "Limits",
+    "LinkLost",
+    "LinkOpened",
+    "LocalProtocolError",
+    "MediaClient",
+    "MediaClientConnection",
+    "MediaServer",
+    "MediaServerConnection",
+    "MediaStatistics",
+    "MessageIn",
+    "OpenSession",
+    "Outcome",
+    "PeerSilent",
+    "PlayoutFinished",
+    "PlayoutFull",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "RequestDone",
+    "RequestReceived",
+    "Role",
+    "Secret",
+    "SendMessage",
+    "SessionClosed",
+    "SessionInfo",
+    "SessionNotice",
+    "SessionReadied",
+    "SessionState",
+    "SetUpCallFlow",
+    "SetupCompleted",
+    "SetupRequested",
+    "TransportFailed",
+    "TransportWanted",
+    "UpgradeRequested",
+    "WebSocketLink",
+    "WsUrl",
+    "check_media_url",
+    "parse_ws_url",
+)

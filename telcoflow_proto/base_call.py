@@ -210,7 +210,11 @@ class BaseCall(ABC):
         Raises ValueError for another ring time. An unanswered ring raises WSSCallCommandError with
         ``error_code`` "CALL_UNANSWERED"; the call is then as it was.
         """
-        return await self._perform(lambda *, now: self._media.connect(ring_time_seconds=ring_time_seconds, now=now))
+
+        def say(*, now: float) -> str:
+            return self._media.connect(ring_time_seconds=ring_time_seconds, now=now)
+
+        return await self._perform(say)
 
     async def whisper(self) -> CommandResult:
         """Let only the callee hear the agent."""
@@ -259,10 +263,9 @@ class BaseCall(ABC):
         Raises BufferFullError (nothing was queued), BufferClosedError after the end, WSSCallStateError before
         the answer, TypeError for non-bytes, ValueError for half a sample.
         """
-        if not isinstance(audio_data, bytes | bytearray | memoryview):
-            raise TypeError(f"audio must be bytes of 16-bit PCM, got {type(audio_data).__name__}")
+        pcm = _pcm(audio_data)
         try:
-            self._media.send_audio(bytes(audio_data), now=self._clock())
+            self._media.send_audio(pcm, now=self._clock())
         except PlayoutFull as error:
             raise BufferFullError(str(error)) from None
         except CallOver as error:
@@ -471,3 +474,13 @@ class Say(Protocol):
 
 def _error_data(code: str | None, message: str | None) -> dict[str, str | None]:
     return {"error_code": code, "error_message": message}
+
+
+def _pcm(audio: object) -> bytes:
+    if isinstance(audio, bytes):
+        return audio
+    if isinstance(audio, bytearray):
+        return bytes(audio)
+    if isinstance(audio, memoryview):
+        return audio.tobytes()
+    raise TypeError(f"audio must be bytes of 16-bit PCM, got {type(audio).__name__}")

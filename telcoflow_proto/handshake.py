@@ -15,7 +15,7 @@ import attrs
 import h11
 
 from telcoflow_proto.chance import Chance
-from telcoflow_proto.errors import HandshakeRefused, LimitExceeded, RemoteProtocolError
+from telcoflow_proto.errors import HandshakeRefused, LimitExceeded, LocalProtocolError, RemoteProtocolError
 from telcoflow_proto.limits import Limits
 
 Headers = Sequence[tuple[str, str]]
@@ -44,7 +44,10 @@ class UpgradeRequested:
 
 @final
 class ClientHandshake:
-    """Asks for the upgrade and checks the answer. Raises only RemoteProtocolError."""
+    """Asks for the upgrade and checks the answer. Raises only RemoteProtocolError for what the peer did.
+
+    Making one raises LocalProtocolError for a host, target or header that cannot be said.
+    """
 
     def __init__(self, *, host: str, target: str, headers: Headers, chance: Chance, limits: Limits) -> None:
         self._limits = limits
@@ -53,20 +56,7 @@ class ClientHandshake:
         self._taken = 0
         self._body = b""
         self._refusal: h11.Response | None = None
-        self.request = self._http.send(
-            h11.Request(
-                method=b"GET",
-                target=target.encode("ascii"),
-                headers=[
-                    ("Host", host),
-                    ("Upgrade", "websocket"),
-                    ("Connection", "Upgrade"),
-                    ("Sec-WebSocket-Key", self._key.decode()),
-                    ("Sec-WebSocket-Version", "13"),
-                    *headers,
-                ],
-            )
-        )
+        self.request = self._request(host, target, headers)
 
     def receive(self, data: bytes) -> bytes | None:
         """Take bytes, b"" for the end of the stream. Return what follows the head, or None for "need more".
@@ -96,9 +86,23 @@ class ClientHandshake:
                 else:
                     raise self._refused()
         except h11.RemoteProtocolError as error:
-            if self._refusal is not None:
+            if self._refusal is not None or not data:
                 raise self._refused() from None
             raise _bad_head(error) from None
+
+    def _request(self, host: str, target: str, headers: Headers) -> bytes:
+        lines = [
+            ("Host", host),
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Key", self._key.decode()),
+            ("Sec-WebSocket-Version", "13"),
+            *headers,
+        ]
+        try:
+            return self._http.send(h11.Request(method=b"GET", target=target.encode("ascii"), headers=lines))
+        except (h11.LocalProtocolError, UnicodeEncodeError):
+            raise _unsayable() from None
 
     def _refused(self) -> RemoteProtocolError:
         if self._refusal is None:
@@ -130,7 +134,7 @@ class ClientHandshake:
 
 @final
 class ServerHandshake:
-    """Hears an upgrade request, and answers it as the application decides. Raises only RemoteProtocolError."""
+    """Hears an upgrade request, and answers it as the application decides."""
 
     def __init__(self, *, limits: Limits) -> None:
         self._limits = limits
@@ -179,18 +183,17 @@ class ServerHandshake:
         return UpgradeRequested(target=event.target.decode("ascii"), headers=headers)
 
     def accept(self, headers: Headers) -> tuple[bytes, bytes]:
-        """Return the 101 response and the bytes that already follow the request."""
+        """Return the 101 response and the bytes that already follow the request.
+
+        Raises LocalProtocolError, and changes nothing, for headers that cannot be said.
+        """
         token = base64.b64encode(hashlib.sha1(self._key + _MAGIC).digest())  # noqa: S324 - RFC 6455 says SHA-1
-        response = h11.InformationalResponse(
-            status_code=101,
-            headers=[
-                ("Upgrade", "websocket"),
-                ("Connection", "Upgrade"),
-                ("Sec-WebSocket-Accept", token.decode()),
-                *headers,
-            ],
-        )
+        lines = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", token.decode()), *headers]
         glued = self._http.trailing_data[0]
+        try:
+            response = h11.InformationalResponse(status_code=101, headers=lines)
+        except (h11.LocalProtocolError, UnicodeEncodeError):
+            raise _unsayable() from None
         return self._http.send(response), glued
 
     def refusal(self, *, status: int, detail: str) -> bytes:
@@ -230,6 +233,11 @@ def _is_key(text: str) -> bool:
         return len(base64.b64decode(text.encode("ascii"), validate=True)) == 16
     except (ValueError, binascii.Error):
         return False
+
+
+def _unsayable() -> LocalProtocolError:
+    # h11's message quotes the header, which may be a token.
+    return LocalProtocolError("a host, target or header holds characters that HTTP does not allow there")
 
 
 def _bad_head(error: h11.RemoteProtocolError) -> RemoteProtocolError:

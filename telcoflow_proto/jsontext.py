@@ -31,7 +31,7 @@ def decode_object(text: str, limits: Limits) -> JsonObject:
         if len(text) > limits.json_bytes or len(text.encode()) > limits.json_bytes:
             raise LimitExceeded(f"a text message is longer than {limits.json_bytes} bytes", close_code=1009)
         _check_depth(text, limits.json_depth)
-        value = _decoder(limits).decode(text)
+        value: Json = _decoder(limits).decode(text)
     except ValueError:
         # The standard library's message quotes the text, which may hold numbers or tokens: drop it.
         raise RemoteProtocolError(

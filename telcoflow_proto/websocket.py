@@ -106,6 +106,11 @@ class Heartbeat:
 _RESERVED_CODES = frozenset({1004, 1006, 1015})  # RFC 6455 §7.4.1
 
 
+def _check_code(_close: object, _attribute: object, code: int) -> None:
+    if not 1000 <= code < 5000 or code in _RESERVED_CODES:
+        raise LocalProtocolError(f"{code} is not a close code that may be sent")
+
+
 @final
 @attrs.frozen(kw_only=True)
 class Close:
@@ -114,13 +119,8 @@ class Close:
     Raises LocalProtocolError for a code that must not be on the wire.
     """
 
-    code: int = attrs.field(default=1000)
+    code: int = attrs.field(default=1000, validator=_check_code)
     reason: str = ""
-
-    @code.validator
-    def _check_code(self, _: object, code: int) -> None:
-        if not 1000 <= code < 5000 or code in _RESERVED_CODES:
-            raise LocalProtocolError(f"{code} is not a close code that may be sent")
 
 
 @final

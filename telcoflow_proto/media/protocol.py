@@ -10,14 +10,14 @@ from telcoflow_proto.errors import RemoteProtocolError
 from telcoflow_proto.limits import Limits
 from telcoflow_proto.machine import Machine, Row
 from telcoflow_proto.media.codec import decode_media
-from telcoflow_proto.media.events import AudioArrived, ClientMediaEvent, EndReason, ServerMediaEvent
+from telcoflow_proto.media.events import AudioArrived, EndReason
 from telcoflow_proto.media.inbox import Inbox
 from telcoflow_proto.media.messages import MediaMessage
 from telcoflow_proto.media.playout import SAMPLE_BYTES
 from telcoflow_proto.media.table import CALL_TABLE, CallState, CallWord
 from telcoflow_proto.roles import Role
 
-MediaEvent = TypeVar("MediaEvent", ClientMediaEvent, ServerMediaEvent)
+MediaEvent = TypeVar("MediaEvent")
 
 
 @final
@@ -41,7 +41,7 @@ class MediaStatistics:
     last_command_seconds: float | None
 
 
-class MediaProtocol(MessageDoor[MediaEvent], Generic[MediaEvent]):
+class MediaProtocol(MessageDoor[MediaEvent | AudioArrived], Generic[MediaEvent]):
     """The life table of the call and the audio in, for either role. Use MediaClient or MediaServer."""
 
     def __init__(self, role: Role, *, sample_rate: int, isolated: bool, entropy: Entropy, limits: Limits) -> None:
@@ -52,7 +52,7 @@ class MediaProtocol(MessageDoor[MediaEvent], Generic[MediaEvent]):
         self._capacity = int(limits.audio_in_seconds * sample_rate) * SAMPLE_BYTES
         self._inboxes: dict[int, Inbox] = {0: Inbox(capacity=self._capacity)}
         self._frames_received = 0
-        self._unexpected = 0
+        self._unexpected: int = 0
         self.end_reason: EndReason | None = None
 
     @property
