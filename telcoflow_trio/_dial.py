@@ -1,0 +1,62 @@
+"""Opening byte streams: TCP, and TLS with one policy for control and media."""
+
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import trio
+
+from telcoflow_proto.config import ClientConfig
+from telcoflow_proto.origin import WsUrl
+
+Dial = Callable[[WsUrl], Awaitable[trio.abc.Stream]]
+"""How a byte stream is opened; raises OSError."""
+
+CONNECT_WITHIN = 10.0
+"""Seconds for TCP and TLS together."""
+
+
+def tls_context(config: ClientConfig) -> ssl.SSLContext:
+    """Make the TLS policy of a client: verified, with hostname check, TLS 1.2 at least.
+
+    Read from disk each time, so a certificate that was rotated is used by the next connection.
+    Raises OSError when a file cannot be read or is not what it should be.
+    """
+    context = ssl.create_default_context(cafile=config.ca_path)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if config.cert_path is not None:
+        context.load_cert_chain(Path(config.cert_path), config.key_path)
+    return context
+
+
+async def dial(url: WsUrl, tls: ssl.SSLContext) -> trio.abc.Stream:
+    """Connect to a URL's host and port, over TLS if it says so. No proxy, no redirect.
+
+    Raises OSError (TLS faults and the time-out are OSErrors too), in words of the operating system.
+    """
+    stream: trio.abc.Stream | None = None
+    with trio.move_on_after(CONNECT_WITHIN):
+        stream = await trio.open_tcp_stream(url.address, url.port)
+        if url.secure:
+            # A WebSocket says itself when it ends, so TLS need not wait for the other end's farewell.
+            secure = trio.SSLStream(stream, tls, server_hostname=url.address, https_compatible=True)
+            try:
+                await secure.do_handshake()
+            except trio.BrokenResourceError as error:
+                await trio.aclose_forcefully(stream)
+                raise error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error)) from None
+            except BaseException:
+                await trio.aclose_forcefully(stream)
+                raise
+            return secure
+        return stream
+    raise TimeoutError
+
+
+def explain(error: OSError, url: WsUrl) -> str:
+    """Say in one line what went wrong, with the address it went wrong for."""
+    cause = error.__cause__ or error
+    while isinstance(cause, BaseExceptionGroup):  # one per address that was tried
+        cause = cause.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - a group of anything
+    text = f"{cause}" or f"no answer within {CONNECT_WITHIN:.0f} s"
+    return f"cannot connect to {url.address}:{url.port}: {text}"

@@ -1,0 +1,87 @@
+"""A call, driven by trio."""
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, final
+
+import trio
+
+from telcoflow_proto.base_call import BaseCall, Bell, TimeLimit
+from telcoflow_proto.client import CallIdentity
+from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
+from telcoflow_proto.media.connection import MediaClientConnection
+from telcoflow_proto.media.events import CallEnded, CallNoticed
+from telcoflow_trio import _log
+from telcoflow_trio._dial import explain
+from telcoflow_trio._driver import Driver
+
+if TYPE_CHECKING:
+    from telcoflow_trio.client import TelcoflowClient
+
+_LATE_AFTER = 5.0
+
+
+@final
+class ActiveCall(BaseCall):
+    """A phone call of a client: commands, audio both ways, events. Handlers for INCOMING_CALL get one."""
+
+    def __init__(self, identity: CallIdentity, media: MediaClientConnection, client: "TelcoflowClient") -> None:
+        super().__init__(identity, media)
+        self._client = client
+        self._driver = Driver(media, self.settle)
+        self._dialled = False
+        self.handlers_running = 0
+        self.log = _log.of_call(identity.call_id)
+
+    async def carry(self) -> None:
+        """Open the media connection and run it to its end. The client calls this once."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._driver.keep_time)
+            try:
+                stream = await self._client.dial(self._media.url)
+            except OSError as error:
+                self._media.fail_transport(explain(error, self._media.url), now=self._clock())
+                self.settle()
+            else:
+                await self._driver.carry(stream)
+            nursery.cancel_scope.cancel()
+
+    async def watch_handlers(self) -> None:
+        """Warn once if handlers outlive the call by 5 seconds."""
+        await trio.sleep(_LATE_AFTER)
+        if self.handlers_running:
+            self.log.warning("a handler is still running %.0f s after its call ended", _LATE_AFTER)
+
+    def _clock(self) -> float:
+        return trio.current_time()
+
+    def _new_bell(self) -> Bell:
+        return trio.Event()
+
+    def _time_limit(self, seconds: float | None) -> AbstractContextManager[TimeLimit]:
+        return trio.move_on_after(math.inf if seconds is None else seconds)
+
+    def _run_handler(self, call: Callable[[], object], event: str) -> None:
+        self._client.run_call_handler(call, event, self)
+
+    def _woken(self) -> None:
+        if self._media.wants_transport and not self._dialled:
+            self._dialled = True
+            self._client.start(self.carry)
+        self._driver.wake()
+
+    def _ended(self, end: CallEnded) -> None:
+        self.log.info("the call is over: %s", end.reason)
+        self._client.call_ended(self)
+
+    def _note(self, event: ConnectionOpened | ConnectionLost | FrameDropped | CallNoticed) -> None:
+        match event:
+            case FrameDropped():
+                self.log.warning("a frame was dropped: %s", event.error)
+            case CallNoticed():
+                self.log.info("call event %r", event.event)
+            case ConnectionLost():
+                self.log.debug("the media connection is closed (%s): %s", event.code, event.error)
+            case ConnectionOpened():
+                self.log.debug("the media connection is open")

@@ -1,0 +1,43 @@
+"""What to catch: the tree is drawn in ``telcoflow_proto.exceptions``."""
+
+from telcoflow_proto.exceptions import (
+    BufferClosedError,
+    BufferFullError,
+    SessionAlreadyExists,
+    SessionBusy,
+    SessionClosed,
+    SessionError,
+    SessionNotFound,
+    SessionNotOpen,
+    WSSAuthenticationError,
+    WSSCallClosedError,
+    WSSCallCommandError,
+    WSSCallCommandTimeoutError,
+    WSSCallError,
+    WSSCallStateError,
+    WSSConnectionError,
+    WSSError,
+    WSSMediaError,
+    WSSSessionError,
+)
+
+__all__ = (
+    "BufferClosedError",
+    "BufferFullError",
+    "SessionAlreadyExists",
+    "SessionBusy",
+    "SessionClosed",
+    "SessionError",
+    "SessionNotFound",
+    "SessionNotOpen",
+    "WSSAuthenticationError",
+    "WSSCallClosedError",
+    "WSSCallCommandError",
+    "WSSCallCommandTimeoutError",
+    "WSSCallError",
+    "WSSCallStateError",
+    "WSSConnectionError",
+    "WSSError",
+    "WSSMediaError",
+    "WSSSessionError",
+)
