@@ -4,13 +4,13 @@ from telcoflow_anyio import events, exceptions
 from telcoflow_anyio.call import ActiveCall
 from telcoflow_anyio.client import TelcoflowClient, TelcoflowClientConfig
 from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.base_call import CommandResult
 from telcoflow_proto.client import ClientStatistics
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.events import CallEvent, ClientEvent
 from telcoflow_proto.media.events import EndReason
 from telcoflow_proto.media.protocol import MediaStatistics
 from telcoflow_proto.media.table import CallState
+from telcoflow_proto.surface import CommandResult
 
 __all__ = (
     "ActiveCall",

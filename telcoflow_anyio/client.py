@@ -17,7 +17,6 @@ from telcoflow_anyio._driver import Driver
 from telcoflow_anyio._root import spawn_root
 from telcoflow_anyio.call import ActiveCall
 from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.base_call import Bell
 from telcoflow_proto.base_client import BaseClient
 from telcoflow_proto.client import (
     CallIdentity,
@@ -32,6 +31,7 @@ from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.exceptions import WSSError
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.origin import WsUrl
+from telcoflow_proto.surface import Bell
 
 if TYPE_CHECKING:
     import ssl

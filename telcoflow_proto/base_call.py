@@ -6,11 +6,9 @@ a way to start the media transport, and a log.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import AbstractContextManager
-from typing import Protocol, Self, final
-
-import attrs
+from typing import final
 
 from telcoflow_proto.client import CallIdentity
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
@@ -42,63 +40,7 @@ from telcoflow_proto.media.events import (
 from telcoflow_proto.media.protocol import MediaStatistics
 from telcoflow_proto.media.table import CallState, CallWord
 from telcoflow_proto.replies import Outcome
-
-
-class Bell(Protocol):
-    """A one-shot event of some event loop (``anyio.Event``, ``trio.Event``)."""
-
-    def set(self) -> object:
-        """Wake everybody who waits."""
-        ...
-
-    async def wait(self) -> object:
-        """Wait until somebody sets it."""
-        ...
-
-
-class TimeLimit(Protocol):
-    """What a time limit tells afterwards."""
-
-    @property
-    def cancelled_caught(self) -> bool:
-        """True when the time was up before the work was done."""
-        ...
-
-
-@final
-@attrs.frozen(kw_only=True)
-class CommandResult:
-    """A command was carried out; ``took`` seconds from saying it to hearing so. Always true."""
-
-    command: str
-    took: float = 0.0
-    result: object = None
-
-
-@final
-class BufferSize(int):
-    """Bytes in the outgoing queue. May be awaited, because some programs do."""
-
-    def __await__(self) -> Generator[None, None, int]:
-        yield from ()
-        return int(self)
-
-
-@final
-class AudioStream:
-    """The audio of one channel, chunk by chunk as it came; ends quietly when the call ends."""
-
-    def __init__(self, next_chunk: Callable[[], Awaitable[bytes | None]]) -> None:
-        self._next_chunk = next_chunk
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        chunk = await self._next_chunk()
-        if chunk is None:
-            raise StopAsyncIteration
-        return chunk
+from telcoflow_proto.surface import AudioStream, Bell, BufferSize, CommandResult, Say, TimeLimit
 
 
 @final
@@ -336,14 +278,14 @@ class BaseCall(ABC):
 
     # ------------------------------------------------------------------ inside
 
-    async def _leave(self, say: "Say", word: CallWord, drain: float) -> CommandResult:
+    async def _leave(self, say: Say, word: CallWord, drain: float) -> CommandResult:
         if drain > 0:
             await self.drain(drain)
         if self._media.over:
             return CommandResult(command=word.value)
         return await self._perform(say)
 
-    async def _perform(self, say: "Say") -> CommandResult:
+    async def _perform(self, say: Say) -> CommandResult:
         """Say a command and wait for its outcome. A waiter that is cancelled leaves nothing behind."""
         try:
             ticket_id = say(now=self._clock())
@@ -462,14 +404,6 @@ class BaseCall(ABC):
     @abstractmethod
     def _note(self, event: ConnectionOpened | ConnectionLost | FrameDropped | CallNoticed) -> None:
         """Write something worth knowing to the log."""
-
-
-class Say(Protocol):
-    """A verb of the media connection that says a command and returns its id."""
-
-    def __call__(self, *, now: float) -> str:
-        """Say it at ``now``."""
-        ...
 
 
 def _error_data(code: str | None, message: str | None) -> dict[str, str | None]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.base_call import BaseCall, Bell
+from telcoflow_proto.base_call import BaseCall
 from telcoflow_proto.chance import Entropy
 from telcoflow_proto.client import (
     CallIdentity,
@@ -34,6 +34,7 @@ from telcoflow_proto.exceptions import WSSAuthenticationError, WSSConnectionErro
 from telcoflow_proto.handlers import H, Handler, Handlers
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.origin import WsUrl
+from telcoflow_proto.surface import Bell
 
 CallT = TypeVar("CallT", bound=BaseCall)
 

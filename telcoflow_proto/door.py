@@ -222,7 +222,7 @@ class ByteDoor(MessageDoor[Event]):
     @property
     def started(self) -> bool:
         """True once ``start`` was called, or the connection was lost before that."""
-        return self._link.state is not LinkState.IDLE
+        return self._link.started
 
     @property
     def closed(self) -> bool:

@@ -188,7 +188,12 @@ class ServerHandshake:
         Raises LocalProtocolError, and changes nothing, for headers that cannot be said.
         """
         token = base64.b64encode(hashlib.sha1(self._key + _MAGIC).digest())  # noqa: S324 - RFC 6455 says SHA-1
-        lines = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", token.decode()), *headers]
+        lines = [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Accept", token.decode()),
+            *headers,
+        ]
         glued = self._http.trailing_data[0]
         try:
             response = h11.InformationalResponse(status_code=101, headers=lines)

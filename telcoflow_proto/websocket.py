@@ -216,6 +216,11 @@ class WebSocketLink:
         return self._machine.state
 
     @property
+    def started(self) -> bool:
+        """True once ``start`` was called, or the link was over before that."""
+        return self._machine.state is not LinkState.IDLE or self._timers.armed(_Timer.HANDSHAKE)
+
+    @property
     def closed(self) -> bool:
         """True once the link is over and the stream should be closed after what is left to write."""
         return self._machine.state is LinkState.CLOSED
@@ -225,7 +230,7 @@ class WebSocketLink:
         if self._client is not None:
             self._machine.say(LinkWord.REQUEST)
             self._out.append(self._client.request)
-        elif self.state is not LinkState.IDLE or self._timers.armed(_Timer.HANDSHAKE):
+        elif self.started:
             raise LocalProtocolError("the link was started already, or is over")
         self._timers.arm(_Timer.HANDSHAKE, now + _OPENING_WITHIN[self.role])
 
@@ -235,7 +240,8 @@ class WebSocketLink:
         response, glued = self._server_handshake().accept(headers)
         self._machine.say(LinkWord.ACCEPT)
         self._out.append(response)
-        self._opened(glued, now)
+        self._opened(now)
+        self.receive_data(glued, now=now)
 
     def reject(self, *, status: int, detail: str = "") -> None:
         """Server: refuse the upgrade with an HTTP status and a plain text a person may read."""
@@ -334,7 +340,8 @@ class WebSocketLink:
             glued = self._client.receive(data)
             if glued is not None:
                 self._machine.hear(LinkWord.ACCEPT)
-                self._opened(glued, now)
+                self._opened(now)
+                self._receive_frames(glued, now)
             return
         handshake = self._server_handshake()
         try:
@@ -350,11 +357,10 @@ class WebSocketLink:
         assert self._server is not None  # noqa: S101 - a link has the handshake of its role
         return self._server
 
-    def _opened(self, glued: bytes, now: float) -> None:
+    def _opened(self, now: float) -> None:
         self._timers.disarm(_Timer.HANDSHAKE)
         self._events.append(LinkOpened())
         self._expect_life(now)
-        self._receive_frames(glued, now)
 
     # ------------------------------------------------------------------ inside: frames in
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
-from telcoflow_proto.base_call import BaseCall, Bell, TimeLimit
+from telcoflow_proto.base_call import BaseCall
 from telcoflow_proto.client import CallIdentity
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.media.events import CallEnded, CallNoticed
+from telcoflow_proto.surface import Bell, TimeLimit
 from telcoflow_trio import _log
 from telcoflow_trio._dial import explain
 from telcoflow_trio._driver import Driver

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Self, final
 import trio
 
 from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.base_call import Bell
 from telcoflow_proto.base_client import BaseClient
 from telcoflow_proto.client import (
     CallIdentity,
@@ -25,6 +24,7 @@ from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.exceptions import WSSError
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.origin import WsUrl
+from telcoflow_proto.surface import Bell
 from telcoflow_trio import _log
 from telcoflow_trio._dial import Dial, dial, explain, tls_context
 from telcoflow_trio._driver import Driver

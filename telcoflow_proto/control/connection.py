@@ -45,7 +45,7 @@ class ControlClientConnection(ByteDoor[ClientControlEvent], ControlClient):
             entropy=entropy,
             host=url.host_header,
             target=url.target,
-            headers=[("x-sdk-version", WIRE_VERSION), *credentials],
+            headers=[*credentials, ("x-sdk-version", WIRE_VERSION)],
             heartbeat=heartbeat,
             limits=limits,
         )

@@ -1,5 +1,6 @@
 """The media plane of one call, message door: what both roles share."""
 
+from abc import abstractmethod
 from typing import Generic, TypeVar, final
 
 import attrs
@@ -113,5 +114,5 @@ class MediaProtocol(MessageDoor[MediaEvent | AudioArrived], Generic[MediaEvent])
     def _on_too_many_bad_frames(self, now: float) -> None:
         """A call is worth more than a clean stream: bad frames are counted and dropped, never fatal."""
 
-    def _on_media_message(self, message: MediaMessage, now: float) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _on_media_message(self, message: MediaMessage, now: float) -> None: ...

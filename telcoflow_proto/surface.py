@@ -1,0 +1,71 @@
+"""The small things users hold and adapters supply: results, streams, and what an event loop must offer."""
+
+from collections.abc import Awaitable, Callable, Generator
+from typing import Protocol, Self, final
+
+import attrs
+
+
+class Bell(Protocol):
+    """A one-shot event of some event loop (``anyio.Event``, ``trio.Event``)."""
+
+    def set(self) -> object:
+        """Wake everybody who waits."""
+        ...
+
+    async def wait(self) -> object:
+        """Wait until somebody sets it."""
+        ...
+
+
+class TimeLimit(Protocol):
+    """What a time limit tells afterwards."""
+
+    @property
+    def cancelled_caught(self) -> bool:
+        """True when the time was up before the work was done."""
+        ...
+
+
+@final
+@attrs.frozen(kw_only=True)
+class CommandResult:
+    """A command was carried out; ``took`` seconds from saying it to hearing so. Always true."""
+
+    command: str
+    took: float = 0.0
+    result: object = None
+
+
+@final
+class BufferSize(int):
+    """Bytes in the outgoing queue. May be awaited, because some programs do."""
+
+    def __await__(self) -> Generator[None, None, int]:
+        yield from ()
+        return int(self)
+
+
+@final
+class AudioStream:
+    """The audio of one channel, chunk by chunk as it came; ends quietly when the call ends."""
+
+    def __init__(self, next_chunk: Callable[[], Awaitable[bytes | None]]) -> None:
+        self._next_chunk = next_chunk
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await self._next_chunk()
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+
+class Say(Protocol):
+    """A verb of the media connection that says a command and returns its id."""
+
+    def __call__(self, *, now: float) -> str:
+        """Say it at ``now``."""
+        ...
