@@ -18,7 +18,7 @@ from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.control.connection import ControlClientConnection
 from telcoflow_proto.control.events import ClientControlEvent, RequestDone, SetupCompleted
 from telcoflow_proto.control.messages import CallIn, MessageIn, OpenSession, SessionClosed, SessionNotice
-from telcoflow_proto.control.table import SessionState
+from telcoflow_proto.control.table import ControlState, SessionState
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, DoorEvent, FrameDropped
 from telcoflow_proto.errors import ProtocolError, RemoteProtocolError
 from telcoflow_proto.handshake import UpgradeRequested, printable
@@ -378,7 +378,7 @@ class ClientMachine:
             self._notices_dropped += 1
 
     def _claim(self, notice: SessionNotice, now: float) -> None:
-        if self._control is None or self._machine.state is not ClientState.READY:
+        if self._control is None or self._control.state is not ControlState.READY:
             return  # announced again on the next connection
         ours = any(identity.session_id == notice.session_id for identity, _ in self._calls.values())
         if ours or self._control.session_state(notice.session_id) is not SessionState.UNCLAIMED:

@@ -1,6 +1,7 @@
 """Control text to messages and back. Decoding raises RemoteProtocolError and nothing else."""
 
 from collections.abc import Callable
+from typing import assert_never
 
 from telcoflow_proto.control.messages import (
     CallFlow,
@@ -129,6 +130,8 @@ def _to_object(message: ControlMessage) -> JsonObject:
             }
         case SessionClosed():
             return {"type": "session.closed", "sessionId": message.session_id, "reason": message.reason}
+        case _:
+            assert_never(message)
 
 
 def _request_object(request_id: str, request: Request) -> JsonObject:
@@ -164,6 +167,8 @@ def _request_object(request_id: str, request: Request) -> JsonObject:
                 },
                 "reqId": request_id,
             }
+        case _:
+            assert_never(request)
 
 
 def _decode_setup(fields: Fields) -> ClientMessage:
