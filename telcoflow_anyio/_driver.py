@@ -59,6 +59,8 @@ class Driver:
     async def carry(self, stream: ByteStream) -> None:
         """Carry one transport from its start to its end, and close it."""
         try:
+            if self._machine.closed:
+                return  # it ended while the stream was being opened
             self._machine.start(now=anyio.current_time())
             async with anyio.create_task_group() as group:
                 group.start_soon(self._read, stream)

@@ -24,5 +24,5 @@ class Backoff:
 
         Never below ``first``: a retry that starts at once is how one client becomes a storm.
         """
-        highest = min(self.ceiling, self.first * 2.0 ** min(attempt, 16))
+        highest = max(self.first, min(self.ceiling, self.first * 2.0 ** min(attempt, 16)))
         return self.first + fraction * (highest - self.first)

@@ -392,8 +392,10 @@ class ClientMachine:
             return
         self._claims.discard(done.request_id)
         session_id = done.request.session_id
-        if done.outcome is Outcome.DONE and self._control is not None and not self._control.lost:
-            self._control.ready(session_id, now=now)
+        if done.outcome is Outcome.DONE:
+            # The session, or the connection, may have ended in the bytes right behind the response.
+            if self._control is not None and self._control.session_state(session_id) is SessionState.CLAIMED:
+                self._control.ready(session_id, now=now)
             return
         self._claims_lost += 1
         self._events.append(ClaimLost(session_id=session_id, outcome=done.outcome, error_code=done.error_code))

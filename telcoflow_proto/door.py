@@ -15,9 +15,10 @@ from telcoflow_proto.chance import Chance, Entropy
 from telcoflow_proto.errors import LocalProtocolError, ProtocolError, RemoteProtocolError, TransportFailed
 from telcoflow_proto.handshake import Headers, UpgradeRequested
 from telcoflow_proto.limits import Limits
+from telcoflow_proto.link_table import LinkState
 from telcoflow_proto.roles import Role
 from telcoflow_proto.timers import earliest
-from telcoflow_proto.websocket import Close, LinkLost, LinkOpened, LinkState, WebSocketLink
+from telcoflow_proto.websocket import Close, LinkLost, LinkOpened, WebSocketLink
 
 Message = str | bytes | Close
 """A WebSocket message: text, binary, or the close that ends the connection."""
@@ -172,7 +173,8 @@ class MessageDoor(ABC, Generic[Event]):
     # ------------------------------------------------------------------ for the protocol
 
     def _say(self, text: str) -> None:
-        self._out.append(text)
+        if not self._closing and not self._lost:  # nothing follows a close
+            self._out.append(text)
 
     def _drop_frame(self, fault: RemoteProtocolError, now: float) -> None:
         self._bad_frames += 1
@@ -285,6 +287,7 @@ class ByteDoor(MessageDoor[Event]):
         super().receive_close(code=code, reason=reason, error=error, now=now)
 
     def _pump(self, now: float) -> None:
+        self._now = now
         for event in self._link.events():
             if isinstance(event, LinkOpened):
                 super().start(now=now)

@@ -104,9 +104,11 @@ class ClientHandshake:
         except (h11.LocalProtocolError, UnicodeEncodeError):
             raise _unsayable() from None
 
-    def _refused(self) -> RemoteProtocolError:
+    @property
+    def refusal(self) -> HandshakeRefused | None:
+        """What the server answered instead of 101, as far as its body has come; None if nothing did."""
         if self._refusal is None:
-            return RemoteProtocolError("the connection was closed before the WebSocket upgrade was answered")
+            return None
         headers = dict(_texts(self._refusal))
         wait = headers.get("retry-after", "")
         text = self._body[: self._limits.refusal_body].decode("utf-8", "replace")
@@ -115,6 +117,10 @@ class ClientHandshake:
             detail=printable(text),
             retry_after=float(wait) if wait.isascii() and wait.isdigit() and len(wait) < 7 else None,
         )
+
+    def _refused(self) -> RemoteProtocolError:
+        early = RemoteProtocolError("the connection was closed before the WebSocket upgrade was answered")
+        return self.refusal or early
 
     def _check_accepted(self, response: h11.InformationalResponse) -> None:
         headers = _texts(response)
@@ -175,6 +181,7 @@ class ServerHandshake:
             ("connection header", "upgrade" in _tokens(headers, "connection")),
             ("sec-websocket-version header", _tokens(headers, "sec-websocket-version") == ["13"]),
             ("sec-websocket-key header", len(keys) == 1 and _is_key(keys[0])),
+            ("body", not _tokens(headers, "transfer-encoding") and not _tokens(headers, "content-length")),
         )
         for name, fine in checks:
             if not fine:

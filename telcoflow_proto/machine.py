@@ -33,10 +33,16 @@ class Row(Generic[State, Word]):
 
 @final
 class Table(Generic[State, Word]):
-    """The rows of one machine, indexed. A key that appears twice is refused, at import."""
+    """The rows of one machine, indexed. A key that appears twice is refused, at import.
 
-    def __init__(self, name: str, *, start: State, rows: Iterable[Row[State, Word]]) -> None:
+    ``unspoken`` words happen rather than being said (a lost connection); no error message offers them.
+    """
+
+    def __init__(
+        self, name: str, *, start: State, rows: Iterable[Row[State, Word]], unspoken: Iterable[Word] = ()
+    ) -> None:
         self.name = name
+        self._unspoken = frozenset(unspoken)
         self.start = start
         self.rows = tuple(rows)
         self._index: dict[tuple[State, Role, Word], Row[State, Word]] = {}
@@ -52,7 +58,8 @@ class Table(Generic[State, Word]):
 
     def sayable(self, state: State, sender: Role) -> list[Word]:
         """List what ``sender`` may say in ``state``, in the order of the rows."""
-        return [row.message for row in self.rows if row.state is state and row.sender is sender and not row.crossing]
+        said = (row for row in self.rows if row.state is state and row.sender is sender and not row.crossing)
+        return [row.message for row in said if row.message not in self._unspoken]
 
 
 @final

@@ -54,6 +54,10 @@ class Replies(Generic[Asked]):
         """Tell whether something waits under this id."""
         return id_ in self._waiting
 
+    def get(self, id_: str) -> Expected[Asked] | None:
+        """Return what waits under this id, and leave it there."""
+        return self._waiting.get(id_)
+
     def take(self, id_: str) -> Expected[Asked] | None:
         """Take out what was asked under this id; None for unknown, finished or late ones."""
         return self._waiting.pop(id_, None)

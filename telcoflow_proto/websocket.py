@@ -26,72 +26,13 @@ from telcoflow_proto.errors import (
     ProtocolError,
     RemoteProtocolError,
 )
+from telcoflow_proto.frames import frame_head, header_size, mask, read_header
 from telcoflow_proto.handshake import ClientHandshake, Headers, ServerHandshake, UpgradeRequested
 from telcoflow_proto.limits import DEFAULT_LIMITS, Limits
-from telcoflow_proto.machine import Machine, Row, Table
+from telcoflow_proto.link_table import LINK_TABLE, LinkState, LinkWord
+from telcoflow_proto.machine import Machine
 from telcoflow_proto.roles import Role
 from telcoflow_proto.timers import Timers
-
-
-@final
-class LinkState(enum.Enum):
-    """Life of a WebSocket link."""
-
-    IDLE = "idle"
-    OPENING = "opening"
-    OPEN = "open"
-    CLIENT_CLOSING = "closed by the client"
-    SERVER_CLOSING = "closed by the server"
-    CLOSED = "closed"
-
-
-@final
-class LinkWord(enum.Enum):
-    """What one end of a link says to the other."""
-
-    REQUEST = "upgrade request"
-    ACCEPT = "upgrade accepted"
-    REJECT = "upgrade refused"
-    MESSAGE = "message"
-    PING = "ping"
-    PONG = "pong"
-    CLOSE = "close"
-    END = "end of stream"
-
-
-_S, _W, _C, _V = LinkState, LinkWord, Role.CLIENT, Role.SERVER
-_HALF_CLOSED = {_C: _S.CLIENT_CLOSING, _V: _S.SERVER_CLOSING}
-_LIVE = (
-    (_W.MESSAGE, "text or binary data (RFC 6455 §5.6)"),
-    (_W.PING, "are you there? (§5.5.2)"),
-    (_W.PONG, "here I am, asked or not (§5.5.3)"),
-)
-
-LINK_TABLE = Table(
-    "WebSocket link",
-    start=_S.IDLE,
-    rows=[
-        Row(_S.IDLE, _C, _W.REQUEST, _S.OPENING, "the client asks for the upgrade (RFC 6455 §4.1)"),
-        Row(_S.OPENING, _V, _W.ACCEPT, _S.OPEN, "101: messages may flow both ways (§4.2.2)"),
-        Row(_S.OPENING, _V, _W.REJECT, _S.CLOSED, "any other status ends the attempt, redirects too"),
-        *(Row(_S.OPEN, who, word, _S.OPEN, reason) for who in Role for word, reason in _LIVE),
-        *(Row(_S.OPEN, who, _W.CLOSE, _HALF_CLOSED[who], "nothing more from this end (§5.5.1)") for who in Role),
-        *(
-            Row(
-                _HALF_CLOSED[who],
-                who.peer,
-                word,
-                _HALF_CLOSED[who],
-                "sent before the close arrived",
-                crossing=True,
-            )
-            for who in Role
-            for word, _ in _LIVE
-        ),
-        *(Row(_HALF_CLOSED[who], who.peer, _W.CLOSE, _S.CLOSED, "both ends have closed (§7.1.4)") for who in Role),
-        *(Row(state, who, _W.END, _S.CLOSED, "the byte stream is over") for state in _S for who in Role),
-    ],
-)
 
 
 @final
@@ -158,8 +99,6 @@ _OPENING_WITHIN = {Role.CLIENT: 10.0, Role.SERVER: 5.0}
 _CLOSING_WITHIN = 2.0
 _ABNORMAL = 1006
 _TEXT_HEAD, _BINARY_HEAD, _MASK_BIT, _CONTROL_BIT = 0x81, 0x82, 0x80, 0x08
-_FIN = 0x80
-_MEDIUM, _LONG, _MEDIUM_MOST = 126, 127, 0xFFFF
 _NO_STATUS, _REASON_BYTES = 1005, 123
 
 
@@ -330,8 +269,17 @@ class WebSocketLink:
                 self._say(Opcode.PING, self._chance.draw(4))
                 self._timers.arm(_Timer.PONG, now + self._heartbeat.within)
             else:
-                self._machine.say(LinkWord.END)
-                self._lost(PeerSilent(f"the peer was silent: {timer.value} did not come in time"))
+                self._give_up(timer)
+
+    def _give_up(self, timer: _Timer) -> None:
+        silent: ProtocolError = PeerSilent(f"the peer was silent: {timer.value} did not come in time")
+        if timer is _Timer.HANDSHAKE and self._client is not None:
+            silent = self._client.refusal or silent  # its head came, its body never ended
+        elif timer is _Timer.HANDSHAKE and self.state is LinkState.OPENING:
+            # Our own application did not decide in time; the client deserves an answer.
+            self._out.append(self._server_handshake().refusal(status=503, detail="not answered in time"))
+        self._machine.say(LinkWord.END)
+        self._lost(silent)
 
     # ------------------------------------------------------------------ inside: handshake
 
@@ -347,7 +295,8 @@ class WebSocketLink:
         try:
             request = handshake.receive(data)
         except RemoteProtocolError as fault:
-            self._out.append(handshake.refusal(status=400, detail=str(fault)))
+            status = 431 if isinstance(fault, LimitExceeded) else 400
+            self._out.append(handshake.refusal(status=status, detail=str(fault)))
             raise
         if request is not None:
             self._machine.hear(LinkWord.REQUEST)
@@ -375,7 +324,7 @@ class WebSocketLink:
                 self._feed(data[at : at + taken])
                 at += taken
                 continue
-            header = _read_header(data, at)
+            header = read_header(data, at)
             if header is None:
                 self._head = data[at:]
                 return
@@ -396,14 +345,14 @@ class WebSocketLink:
         if (
             first not in (_TEXT_HEAD, _BINARY_HEAD)
             or (data[at + 1] >= _MASK_BIT) is not masked
-            or size != _header_size(length, masked=masked)
+            or size != header_size(length, masked=masked)
             or length > self._limits.message_bytes
             or self._fragments
         ):
             return False
         payload = data[at + size : at + size + length]
         if masked:
-            payload = _mask(payload, data[at + size - 4 : at + size])
+            payload = mask(payload, data[at + size - 4 : at + size])
         if first == _BINARY_HEAD:
             self._hear_message(payload)
             return True
@@ -491,17 +440,10 @@ class WebSocketLink:
 
     def _say(self, opcode: Opcode, payload: bytes) -> None:
         masked = self.role is Role.CLIENT
-        length = len(payload)
-        mask_bit = _MASK_BIT if masked else 0
-        if length < _MEDIUM:
-            head = struct.pack("!BB", _FIN | opcode, mask_bit | length)
-        elif length <= _MEDIUM_MOST:
-            head = struct.pack("!BBH", _FIN | opcode, mask_bit | _MEDIUM, length)
-        else:
-            head = struct.pack("!BBQ", _FIN | opcode, mask_bit | _LONG, length)
+        head = frame_head(opcode, len(payload), masked=masked)
         if masked:
             key = self._chance.draw(4)
-            self._out += (head, key, _mask(payload, key))
+            self._out += (head, key, mask(payload, key))
         else:
             self._out += (head, payload)
 
@@ -523,33 +465,3 @@ class WebSocketLink:
         close = self._their_close
         code, reason = (close.code, close.reason) if close is not None else (_ABNORMAL, "")
         self._events.append(LinkLost(code=code, reason=reason, error=error))
-
-
-def _read_header(data: bytes, at: int) -> tuple[int, int] | None:
-    """Return the size of the frame header at ``at`` and its payload's length in bytes; None for "need more"."""
-    have = len(data) - at
-    if have < 2:
-        return None
-    second = data[at + 1]
-    length = second & 0x7F
-    size = 2
-    if length >= _MEDIUM:
-        size = 4 if length == _MEDIUM else 10
-        if have < size:
-            return None
-        length = int.from_bytes(data[at + 2 : at + size], "big")
-    if second & _MASK_BIT:
-        size += 4
-    return (size, length) if have >= size else None
-
-
-def _header_size(length: int, *, masked: bool) -> int:
-    size = 2 if length < _MEDIUM else 4 if length <= _MEDIUM_MOST else 10
-    return size + 4 if masked else size
-
-
-def _mask(payload: bytes, key: bytes) -> bytes:
-    """XOR with the repeated 4-byte key (RFC 6455 §5.3): one big integer beats a loop up to about 10 kB."""
-    length = len(payload)
-    pad = (key * (length // 4 + 1))[:length]
-    return (int.from_bytes(payload, "little") ^ int.from_bytes(pad, "little")).to_bytes(length, "little")

@@ -58,6 +58,8 @@ class Driver:
     async def carry(self, stream: trio.abc.Stream) -> None:
         """Carry one transport from its start to its end, and close it."""
         try:
+            if self._machine.closed:
+                return  # it ended while the stream was being opened
             self._machine.start(now=trio.current_time())
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._read, stream)

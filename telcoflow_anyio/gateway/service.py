@@ -95,6 +95,7 @@ class Gateway:
         descriptor, self._port = listen(self._host, self._port)
         self._config.bind = [f"fd://{descriptor}"]
         self._stop, self._served = anyio.Event(), anyio.Event()
+        self._serving = anyio.CancelScope(shield=True)  # Hypercorn breaks when cancelled while it has connections
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._exchange = Exchange(
@@ -210,7 +211,8 @@ class Gateway:
         backend = importlib.import_module(f"hypercorn.{'asyncio' if on_asyncio else 'trio'}")
         serve: Callable[..., Awaitable[None]] = backend.serve
         try:
-            await serve(self._web.asgi, self._config, shutdown_trigger=self._stop.wait)
+            with self._serving:
+                await serve(self._web.asgi, self._config, shutdown_trigger=self._stop.wait)
         finally:
             self._served.set()
 
@@ -228,6 +230,7 @@ class Gateway:
                 with anyio.move_on_after(_PATIENCE):
                     await self._served.wait()
                 break_connections(self._port)
+        self._serving.cancel()
 
 
 def _web_config(certfile: str | Path | None, keyfile: str | Path | None, client_ca: str | Path | None) -> Config:

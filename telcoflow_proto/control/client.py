@@ -161,7 +161,7 @@ class ControlClient(MessageDoor[ClientControlEvent]):
             case SessionClosed():
                 # Told even of sessions this connection does not know: their calls may outlive the one that did.
                 if self._machine.hear(ControlWord.SESSION_CLOSED):
-                    self._forget(message.session_id)
+                    self._forget_closed(message.session_id)
                     self._events.append(message)
             case _:
                 self.unexpected += 1
@@ -180,22 +180,13 @@ class ControlClient(MessageDoor[ClientControlEvent]):
             self.unexpected += 1
         return row
 
-    def _forget(self, session_id: str) -> None:
-        """A session is over: so is a claim of it that still waits, whatever its response will say."""
-        session = self._sessions.pop(session_id, None)
-        if session is None or session.state is not SessionState.CLAIMING:
+    def _forget_closed(self, session_id: str) -> None:
+        session = self._sessions.get(session_id)
+        if session is None:
             return
-        for claim in self._replies.waiting():
-            if claim.asked == OpenSession(session_id=session_id):
-                self._replies.take(claim.id)
-                self._events.append(
-                    RequestDone(
-                        request_id=claim.id,
-                        request=claim.asked,
-                        outcome=Outcome.REFUSED,
-                        error_code="SESSION_CLOSED",
-                    )
-                )
+        session.hear(SessionWord.CLOSED)
+        if session.state is SessionState.CLOSED:
+            del self._sessions[session_id]
 
     def _on_response(self, response: Response) -> None:
         expected = self._replies.take(response.request_id)
@@ -251,6 +242,8 @@ def _read_response(expected: Expected[Request], response: Response, limits: Limi
         content = Fields("response", {"content": response.content}, limits).inner("content")
         if isinstance(request, OpenSession):
             session = decode_session(content.anything("session"), limits)
+            if session.id != request.session_id:
+                return attrs.evolve(done, outcome=Outcome.REFUSED, error_code="INVALID_RESPONSE")
             return attrs.evolve(done, session=session, session_id=session.id)
         created = content.optional_boolean("created", default=True)
         return attrs.evolve(done, session_id=content.text("sessionId"), created=created)

@@ -11,6 +11,7 @@ from telcoflow_proto.control.events import (
 from telcoflow_proto.control.messages import (
     CallIn,
     ControlMessage,
+    CreateSession,
     MessageIn,
     OpenSession,
     Request,
@@ -22,6 +23,7 @@ from telcoflow_proto.control.messages import (
     SessionNotice,
     SessionReady,
     Setup,
+    SetUpCallFlow,
     SetupDone,
 )
 from telcoflow_proto.control.table import (
@@ -80,27 +82,27 @@ class ControlServer(MessageDoor[ServerControlEvent]):
         self._machine.check(ControlWord.RESPONSE)
         claimed = self._session(session.id)
         claimed.check(SessionWord.OPENED)
-        self._take(request_id)
+        self._take(request_id, OpenSession)
         claimed.say(SessionWord.OPENED)
         self._answer(Response(request_id=request_id, ok=True, content={"session": encode_session(session)}), now)
 
     def create_succeeded(self, request_id: str, session_id: str, *, created: bool, now: float) -> None:
         """Tell which session a ``CreateSession`` led to, and whether it is new. The client claims it next."""
         self._machine.check(ControlWord.RESPONSE)
-        self._take(request_id)
+        self._take(request_id, CreateSession)
         content: Json = {"sessionId": session_id, "created": created}
         self._answer(Response(request_id=request_id, ok=True, content=content), now)
 
     def respond(self, request_id: str, *, content: Json = None, now: float) -> None:
         """Answer a request about messages or call flow."""
         self._machine.check(ControlWord.RESPONSE)
-        self._take(request_id)
+        self._take(request_id, SendMessage, SetUpCallFlow)
         self._answer(Response(request_id=request_id, ok=True, content=content), now)
 
     def refuse(self, request_id: str, *, error_code: str, error_content: Json = None, now: float) -> None:
         """Refuse any request with one of the wire's error codes."""
         self._machine.check(ControlWord.RESPONSE)
-        request = self._take(request_id)
+        request = self._take(request_id, OpenSession, CreateSession, SendMessage, SetUpCallFlow)
         if isinstance(request, OpenSession):
             self._sessions.pop(request.session_id).say(SessionWord.REFUSED)
         self._answer(Response(request_id=request_id, ok=False, error_code=error_code, error_content=error_content), now)
@@ -138,10 +140,13 @@ class ControlServer(MessageDoor[ServerControlEvent]):
     def _answer(self, response: Response, now: float) -> None:
         self._push(ControlWord.RESPONSE, response, now)
 
-    def _take(self, request_id: str) -> Request:
-        expected = self._requests.take(request_id)
+    def _take(self, request_id: str, *kinds: type[Request]) -> Request:
+        expected = self._requests.get(request_id)
         if expected is None:
             raise LocalProtocolError("this request is not waiting for an answer: answered, late or unknown")
+        if not isinstance(expected.asked, kinds):
+            raise LocalProtocolError(f"this is no answer to a request of the kind {type(expected.asked).__name__}")
+        self._requests.take(request_id)
         return expected.asked
 
     def _session(self, session_id: str) -> Machine[SessionState, SessionWord]:

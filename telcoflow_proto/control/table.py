@@ -68,6 +68,7 @@ _PUSHED = (_W.NOTIFY, _W.CALL_IN, _W.MESSAGE_IN, _W.SESSION_CLOSED)
 CONTROL_TABLE = Table(
     "control connection",
     start=_N,
+    unspoken=[_W.LOST],
     rows=[
         Row(_N, _US, _W.SETUP, _U, "the first frame: sample rate and audio mode"),
         Row(_U, _THEM, _W.SETUP_DONE, _R, "the set-up is accepted"),
@@ -99,7 +100,8 @@ SESSION_TABLE = Table(
         *(Row(state, _THEM, _X.MESSAGE_IN, state, "a message of a WA session") for state in (_LIVE, _CALL)),
         *(Row(state, _US, _X.MESSAGE_OUT, state, "a message from us") for state in (_LIVE, _CALL)),
         *(Row(state, _THEM, _X.NOTIFY, state, "announced, perhaps again") for state in SessionState),
-        *(Row(state, _THEM, _X.CLOSED, _GONE, "over, whoever ended it") for state in SessionState),
+        *(Row(state, _THEM, _X.CLOSED, _GONE, "over, whoever ended it") for state in (_FREE, *_HELD, _GONE)),
+        Row(_ASKED, _THEM, _X.CLOSED, _ASKED, "sent before the claim was heard; the response decides", crossing=True),
         *(
             Row(_GONE, _US, word, _GONE, "said before the close was heard", crossing=True)
             for word in (_X.READY, _X.MESSAGE_OUT)

@@ -19,7 +19,7 @@ from telcoflow_proto.media.events import (
 from telcoflow_proto.media.messages import BufferRequest, CallNotice, Command, CommandResponse, MediaMessage
 from telcoflow_proto.media.playout import Playout
 from telcoflow_proto.media.protocol import MediaProtocol, MediaStatistics
-from telcoflow_proto.media.table import COMMANDS, GRACE, RING_TIMES, CallWord
+from telcoflow_proto.media.table import COMMANDS, GRACE, RING_TIMES, CallState, CallWord
 from telcoflow_proto.replies import Expected, Outcome, Replies
 from telcoflow_proto.roles import Role
 from telcoflow_proto.timers import earliest
@@ -41,6 +41,11 @@ _NOTICE_WORDS = {
     "call.connect_failed": CallWord.CONNECT_REFUSED,
 }
 _COMMAND_OF = {rule.refused: word for word, rule in COMMANDS.items() if rule.refused is not CallWord.REFUSED}
+_ANSWERED_BY = {
+    word: (command, success)
+    for command in _COMMAND_OF.values()
+    for word, success in ((COMMANDS[command].done, True), (COMMANDS[command].refused, False))
+}
 
 
 class MediaClient(MediaProtocol[ClientMediaEvent]):
@@ -219,7 +224,8 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         rule = COMMANDS[expected.asked.command]
         if response.success:
             self._done(expected, Outcome.DONE, now, response)
-            self.audio_mode = rule.mode or self.audio_mode
+            if rule.done is CallWord.DONE:
+                self.audio_mode = rule.mode or self.audio_mode
         else:
             timed_out = response.error_code == "TIMEOUT"
             self._done(expected, Outcome.TIMED_OUT if timed_out else Outcome.REFUSED, now, response)
@@ -235,14 +241,20 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         elif word is CallWord.ERROR:
             if (row := self._hear(word)) is not None and not row.crossing:
                 self._events.append(CallErrorReported(error_code=code, error_message=text))
-        elif word in _COMMAND_OF:
-            # An event refuses what still waits; behind the response that did it is the same news again.
-            asked = (one.id for one in self._replies.waiting() if one.asked.command is _COMMAND_OF[word])
-            if (command_id := next(asked, None)) is not None:
-                refusal = CommandResponse(command_id=command_id, success=False, error_code=code, error_message=text)
-                self._on_response(refusal, now)
+        elif word in _ANSWERED_BY:
+            self._on_outcome_event(word, now, code=code, text=text)
         else:
             self._move(word, now, code=code, text=text)
+
+    def _on_outcome_event(self, word: CallWord, now: float, *, code: str | None, text: str | None) -> None:
+        """An older service tells an outcome as an event: beside the response, or instead of it."""
+        command, success = _ANSWERED_BY[word]
+        waiting = next((one.id for one in self._replies.waiting() if one.asked.command is command), None)
+        if waiting is not None:
+            response = CommandResponse(command_id=waiting, success=success, error_code=code, error_message=text)
+            self._on_response(response, now)
+        elif success:
+            self._move(word, now, code=None, text=None)
 
     def _move(self, word: CallWord, now: float, *, code: str | None, text: str | None) -> None:
         """Walk the table for a word of the server and report what it changed."""
@@ -253,6 +265,8 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         if word in _END_REASONS:
             self._finish(_END_REASONS[word], text, now)
         elif row.next_state is not previous:
+            if row.next_state is CallState.CONNECTED:
+                self.audio_mode = COMMANDS[CallWord.CONNECT].mode
             self._events.append(CallChanged(previous=previous, state=row.next_state))
         elif word in _COMMAND_OF:
             self._events.append(CallFailedToMove(command=_COMMAND_OF[word], error_code=code, error_message=text))
@@ -312,6 +326,10 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
     def _on_timeout(self, now: float) -> None:
         for expected in self._replies.overdue(now):
             self._done(expected, Outcome.TIMED_OUT, now)
+            if expected.asked.command in _COMMAND_OF.values():
+                self._events.append(
+                    CallFailedToMove(command=expected.asked.command, error_code="TIMEOUT", error_message=None)
+                )
         self._report_playout(now)
 
     def statistics(self) -> MediaStatistics:

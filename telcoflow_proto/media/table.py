@@ -94,6 +94,7 @@ _LIVE = (_P, _A, _C)
 CALL_TABLE = Table(
     "call",
     start=_P,
+    unspoken=[_W.LOST, _W.SESSION_CLOSED],
     rows=[
         Row(_P, _US, _W.ANSWER, _P, "asks to pick up; the answer decides"),
         Row(_P, _US, _W.CONNECT, _P, "asks to ring the callee without picking up first"),

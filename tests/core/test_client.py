@@ -1,0 +1,265 @@
+"""What a client does over several control connections."""
+
+import pytest
+
+from telcoflow_proto.backoff import Backoff
+from telcoflow_proto.client import (
+    CallOffered,
+    CallUnreachable,
+    ClaimLost,
+    ClientLost,
+    ClientMachine,
+    ClientReady,
+    TransportWanted,
+)
+from telcoflow_proto.client_table import ClientState
+from telcoflow_proto.control.events import RequestDone
+from telcoflow_proto.control.messages import CallFlow, MessageIn, SessionClosed, SessionNotice
+from telcoflow_proto.door import FrameDropped
+from telcoflow_proto.errors import LocalProtocolError
+from telcoflow_proto.limits import Limits
+from tests.core.support import counting
+from tests.core.switchboard import CONFIG, Switchboard
+
+
+def new(**arguments: object) -> Switchboard:
+    return Switchboard(ClientMachine(CONFIG, entropy=counting(), **arguments))  # type: ignore[arg-type]
+
+
+def ready(*, accepting: bool = True, **arguments: object) -> Switchboard:
+    board = new(**arguments)
+    board.machine.connect(now=board.now)
+    if accepting:
+        board.machine.accept_calls(now=board.now)
+    board.connect()
+    board.taken()
+    return board
+
+
+def test_before_it_begins_every_verb_is_harmless() -> None:
+    board = new()
+    machine = board.machine
+    machine.start(now=1)
+    machine.receive_data(b"x", now=1)
+    machine.receive_eof(now=1)
+    machine.fail_transport("x", now=1)
+    machine.handle_timeout(now=1)
+    assert machine.data_to_send() == b""
+    assert machine.next_deadline() is None
+    assert machine.closed
+    assert not machine.finished
+    assert board.taken() == []
+    machine.close(now=1)
+    assert machine.finished
+
+
+def test_it_connects_and_sets_up() -> None:
+    board = new()
+    board.machine.connect(now=100)
+    assert [type(one) for one in board.taken()] == [TransportWanted]
+    with pytest.raises(LocalProtocolError):
+        board.machine.connect(now=100)
+    board.connect()
+    assert board.taken() == [ClientReady(attempt=0)]
+    assert board.machine.state is ClientState.READY
+    assert board.machine.next_deadline() == 115
+
+
+@pytest.mark.parametrize("how", ["no transport", "silent", "eof", "refused"])
+def test_a_first_attempt_that_fails_is_the_last(how: str) -> None:
+    board = new()
+    board.machine.connect(now=100)
+    if how == "no transport":
+        board.machine.fail_transport("no route", now=100)
+    elif how == "silent":
+        board.machine.start(now=100)
+        board.later(10)
+    else:
+        board.sets_up = False
+        board.connect()
+        board.machine.receive_eof(now=100) if how == "eof" else board.close(4401)
+    (lost,) = board.taken(ClientLost)
+    assert lost.retry_in is None
+    assert lost.credentials_refused is (how == "refused")
+    assert board.machine.finished
+
+
+def test_a_call_is_claimed_readied_and_offered_once() -> None:
+    board = ready()
+    board.calls = 2
+    board.notify("s1")
+    board.notify("s1")
+    (offer,) = board.taken(CallOffered)
+    assert (offer.identity.call_id, offer.identity.direction) == ("call-of-s1", "MT")
+    statistics = board.machine.statistics()
+    assert (statistics.calls_offered, statistics.calls_live, statistics.duplicates) == (1, 1, 1)
+    board.machine.release("call-of-s1")
+    assert board.machine.statistics().calls_live == 0
+
+
+def test_the_same_call_id_again_is_no_new_call_while_it_is_remembered() -> None:
+    board = ready(limits=Limits(remembered_ids=1))
+    board.end.offer_call  # noqa: B018 - the verb used below
+    for session, call in (("s1", "same"), ("s2", "same"), ("s3", "other"), ("s4", "same")):
+        board.calls = 0
+        board.notify(session)
+        board.end.offer_call(board.offer(session, call), now=board.now)
+        board.carry()
+        board.machine.release(call)
+    assert [one.identity.session_id for one in board.taken(CallOffered)] == ["s1", "s3", "s4"]
+
+
+def test_notices_wait_until_somebody_takes_calls_and_old_ones_go_first() -> None:
+    board = ready(accepting=False, limits=Limits(waiting_notices=2))
+    for session in ("s1", "s2", "s3"):
+        board.notify(session)
+    board.notify("w", channel="WA")
+    board.notify("m", activity="NEW_INCOMING_MESSAGE")
+    assert len(board.taken(SessionNotice)) == 5
+    assert board.machine.statistics().notices_waiting == 2
+    assert board.machine.statistics().notices_dropped == 1
+    board.end.close_session("s2", "FORCE_CLOSE", now=board.now)
+    board.carry()
+    board.machine.accept_calls(now=board.now)
+    board.carry()
+    assert [one.identity.session_id for one in board.taken(CallOffered)] == ["s3"]
+    board.machine.refuse_calls()
+    board.notify("s4")
+    assert board.taken(CallOffered) == []
+
+
+def test_a_claim_that_is_lost_is_told() -> None:
+    board = ready()
+    board.claims = "SESSION_BUSY"
+    board.notify("s1")
+    (lost,) = board.taken(ClaimLost)
+    assert (lost.session_id, lost.error_code) == ("s1", "SESSION_BUSY")
+    board.claims = None
+    board.notify("s2")
+    board.later(4)
+    board.carry()
+    board.later(27)
+    assert board.machine.statistics().claims_lost >= 1
+
+
+def test_other_requests_are_reported() -> None:
+    board = ready()
+    control = board.machine.control
+    assert control is not None
+    control.set_up_call_flow(CallFlow(), now=board.now)
+    board.carry()
+    assert len(board.taken(RequestDone)) == 1
+
+
+def test_a_media_url_to_elsewhere_is_told_and_not_used() -> None:
+    board = ready()
+    board.url = "ws://evil.example/"
+    board.notify("s1")
+    assert len(board.taken(CallUnreachable)) == 1
+    assert board.machine.statistics().calls_live == 0
+
+
+def test_a_session_that_closes_ends_its_call_and_no_other() -> None:
+    board = ready()
+    board.notify("s1")
+    board.notify("s2")
+    first, second = board.taken(CallOffered)
+    board.end.close_session("s1", "FORCE_CLOSE", now=board.now)
+    board.carry()
+    assert len(board.taken(SessionClosed)) == 1
+    assert first.media.over
+    assert not second.media.over
+
+
+def test_bad_frames_and_messages_are_passed_on() -> None:
+    board = ready()
+    board.calls = 0
+    board.notify("s1")
+    board.end.push_message(MessageIn(session_id="s1", sender=None, content={}), now=board.now)
+    board.end._out.append("garbage")  # noqa: SLF001 - what no honest service says
+    board.carry()
+    assert [type(one) for one in board.taken(MessageIn, FrameDropped)] == [MessageIn, FrameDropped]
+    board.machine.fail_transport("cut", now=board.now)
+    assert board.machine.statistics().bad_frames == 1
+
+
+def test_a_lost_connection_comes_back_later_and_later() -> None:
+    board = ready(backoff=Backoff(first=1, ceiling=4))
+    board.later(10)
+    waits: list[float] = []
+    board.machine.fail_transport("cut", now=board.now)
+    for _ in range(4):
+        (lost,) = board.taken(ClientLost)
+        assert lost.retry_in is not None
+        assert board.machine.next_deadline() == board.now + lost.retry_in
+        waits.append(lost.retry_in)
+        board.later(lost.retry_in)
+        assert board.machine.state is ClientState.RECONNECTING
+        board.machine.fail_transport("cut", now=board.now)
+    assert all(1 <= wait <= 4 for wait in waits)
+    (lost,) = board.taken(ClientLost)
+    assert lost.attempt == 5
+    board.later(10)
+    board.connect()
+    assert board.taken(ClientReady) == [ClientReady(attempt=5)]
+    board.later(1)
+    board.machine.fail_transport("cut", now=board.now)
+    assert board.taken(ClientLost)[0].attempt == 6
+
+
+def test_a_connection_that_served_for_a_while_starts_the_count_afresh() -> None:
+    board = ready(backoff=Backoff(healthy_after=5))
+    board.later(6)
+    board.machine.fail_transport("cut", now=board.now)
+    assert board.taken(ClientLost)[0].attempt == 1
+
+
+def test_a_call_outlives_its_control_connection_and_is_not_claimed_twice() -> None:
+    board = ready()
+    board.notify("s1")
+    (offer,) = board.taken(CallOffered)
+    board.machine.fail_transport("cut", now=board.now)
+    board.machine.accept_calls(now=board.now)
+    board.later(2)
+    board.connect()
+    board.notify("s1", activity="RESUME")
+    assert board.taken(CallOffered) == []
+    assert not offer.media.over
+
+
+def test_a_handler_that_comes_while_there_is_no_connection_claims_nothing_yet() -> None:
+    board = ready(accepting=False)
+    board.notify("s1")
+    board.machine.fail_transport("cut", now=board.now)
+    board.machine.accept_calls(now=board.now)
+    assert board.taken(CallOffered) == []
+
+
+@pytest.mark.parametrize("when", ["connecting", "ready", "waiting"])
+def test_closing_ends_it_wherever_it_stands(when: str) -> None:
+    board = new()
+    board.machine.connect(now=board.now)
+    if when != "connecting":
+        board.connect()
+    if when == "waiting":
+        board.machine.fail_transport("cut", now=board.now)
+    board.taken()
+    board.machine.close(now=board.now)
+    board.machine.close(now=board.now)
+    board.carry()
+    board.machine.receive_eof(now=board.now)
+    assert all(one.wanted for one in board.taken(ClientLost))
+    assert board.machine.finished
+    assert board.machine.next_deadline() is None
+
+
+def test_closing_while_the_set_up_is_under_way() -> None:
+    board = new()
+    board.machine.connect(now=board.now)
+    board.sets_up = False
+    board.connect()
+    board.machine.close(now=board.now)
+    board.end.complete_setup(now=board.now)
+    board.carry()
+    assert board.taken(ClientReady) == []
+    assert board.machine.finished
