@@ -42,7 +42,7 @@ class Table(Generic[State, Word]):
         self, name: str, *, start: State, rows: Iterable[Row[State, Word]], unspoken: Iterable[Word] = ()
     ) -> None:
         self.name = name
-        self._unspoken = frozenset(unspoken)
+        self.unspoken = frozenset(unspoken)
         self.start = start
         self.rows = tuple(rows)
         self._index: dict[tuple[State, Role, Word], Row[State, Word]] = {}
@@ -59,7 +59,7 @@ class Table(Generic[State, Word]):
     def sayable(self, state: State, sender: Role) -> list[Word]:
         """List what ``sender`` may say in ``state``, in the order of the rows."""
         said = (row for row in self.rows if row.state is state and row.sender is sender and not row.crossing)
-        return [row.message for row in said if row.message not in self._unspoken]
+        return [row.message for row in said if row.message not in self.unspoken]
 
 
 @final

@@ -77,7 +77,9 @@ def test_unknown_events_are_refused() -> None:
         FakeClient(CONFIG).on("nothing")(print)
 
 
-@pytest.mark.parametrize(("answer", "kind", "code"), [("401 No", WSSAuthenticationError, 401), ("503 No", WSSConnectionError, 503)])
+@pytest.mark.parametrize(
+    ("answer", "kind", "code"), [("401 No", WSSAuthenticationError, 401), ("503 No", WSSConnectionError, 503)]
+)
 def test_a_refused_upgrade_is_raised(answer: str, kind: type[Exception], code: int) -> None:
     client = FakeClient(CONFIG)
     task = Task(client.begin())
