@@ -9,7 +9,7 @@ import anyio
 
 from telcoflow_anyio import _log
 from telcoflow_anyio._dial import explain
-from telcoflow_anyio._driver import Driver
+from telcoflow_anyio._driver import Alarm, Carrier
 from telcoflow_proto.base_call import BaseCall
 from telcoflow_proto.client import CallIdentity
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
@@ -30,7 +30,8 @@ class ActiveCall(BaseCall):
     def __init__(self, identity: CallIdentity, media: MediaClientConnection, client: "TelcoflowClient") -> None:
         super().__init__(identity, media)
         self._client = client
-        self._driver = Driver(media, self.settle)
+        self._alarm = Alarm(media, self.settle)
+        self._carrier = Carrier(media, self.settle)
         self._dialled = False
         self.handlers_running = 0
         self.log = _log.of_call(identity.call_id)
@@ -38,14 +39,14 @@ class ActiveCall(BaseCall):
     async def carry(self) -> None:
         """Open the media connection and run it to its end. The client calls this once."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._driver.keep_time)
+            group.start_soon(self._alarm.run)
             try:
                 stream = await self._client.dial(self._media.url)
             except OSError as error:
                 self._media.fail_transport(explain(error, self._media.url), now=self._clock())
                 self.settle()
             else:
-                await self._driver.carry(stream)
+                await self._carrier.run(stream)
             group.cancel_scope.cancel()
 
     async def watch_handlers(self) -> None:
@@ -69,8 +70,9 @@ class ActiveCall(BaseCall):
     def _woken(self) -> None:
         if self._media.wants_transport and not self._dialled:
             self._dialled = True
-            self._client.start(self.carry)
-        self._driver.wake()
+            self._client.start_shielded(self.carry)
+        self._alarm.wake()
+        self._carrier.wake()
 
     def _ended(self, end: CallEnded) -> None:
         self.log.info("the call is over: %s", end.reason)

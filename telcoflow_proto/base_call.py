@@ -7,7 +7,7 @@ a way to start the media transport, and a log.
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import final
 
 from telcoflow_proto.client import CallIdentity
@@ -75,6 +75,7 @@ class BaseCall(ABC):
         self._tickets: dict[str, _Ticket] = {}
         self._bells: dict[Hashable, Bell] = {}
         self._end_detail: str | None = None
+        self._playouts_finished = 0
 
     def __repr__(self) -> str:
         return f"<call {self.call_id} {self.state.value}>"
@@ -192,6 +193,11 @@ class BaseCall(ABC):
             await self._bell(_END)
         return reason
 
+    def cut(self) -> None:
+        """For the client that was left: nobody drives the media connection any more."""
+        self._media.fail_transport("the client was left", now=self._clock())
+        self.settle()
+
     async def wait_closed(self) -> None:
         """Wait until the media connection is closed too, at most 2 seconds after the call ended."""
         while not self._media.lost:
@@ -223,10 +229,10 @@ class BaseCall(ABC):
         """
         if size > self._media.capacity:
             raise ValueError(f"{size} bytes never fit: the queue holds {self._media.capacity}")
-        while self._media.room < size:
-            if self._media.over:
-                raise BufferClosedError("the call is over")
+        while not self._media.over and self._media.room < size:
             await self._bell(_ROOM)
+        if self._media.over:
+            raise BufferClosedError("the call is over")
 
     async def drain(self, timeout: float | None = None) -> bool:
         """Wait until all queued audio has been taken and, by our estimate, heard.
@@ -237,11 +243,12 @@ class BaseCall(ABC):
             self._media.drain_audio(now=self._clock())
         except CallOver:
             return False
+        before = self._playouts_finished
         self.settle()
         with self._time_limit(timeout):
-            while self._media.end_reason is None and not self._media.audio_finished(now=self._clock()):
+            while self._media.end_reason is None and self._playouts_finished == before:
                 await self._bell(_PLAYED)
-        return self._media.audio_finished(now=self._clock())
+        return self._playouts_finished != before
 
     async def clear_send_audio_buffer(self) -> int:
         """Drop queued audio here at once and at the service, and return how many bytes were queued here.
@@ -251,7 +258,8 @@ class BaseCall(ABC):
         if self._media.over:
             return 0
         dropped = self._media.bytes_queued
-        await self._perform(self._media.interrupt)
+        with suppress(WSSCallClosedError, WSSMediaError):  # the end drops more than we asked for
+            await self._perform(self._media.interrupt)
         return dropped
 
     async def interrupt(self) -> int:
@@ -344,6 +352,7 @@ class BaseCall(ABC):
                         ticket.done = event
                         self._ring(event.command_id)
                 case PlayoutFinished():
+                    self._playouts_finished += 1
                     self._ring(_PLAYED)
                 case ConnectionOpened() | ConnectionLost() | FrameDropped() | CallNoticed():
                     self._note(event)

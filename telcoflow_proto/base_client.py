@@ -28,12 +28,11 @@ from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.control.events import RequestDone
 from telcoflow_proto.control.messages import MessageIn, SessionClosed, SessionNotice
 from telcoflow_proto.door import FrameDropped
-from telcoflow_proto.errors import HandshakeRefused
+from telcoflow_proto.errors import HandshakeRefused, LocalProtocolError
 from telcoflow_proto.events import ClientEvent
 from telcoflow_proto.exceptions import WSSAuthenticationError, WSSConnectionError
 from telcoflow_proto.handlers import H, Handler, Handlers
 from telcoflow_proto.media.connection import MediaClientConnection
-from telcoflow_proto.origin import WsUrl
 from telcoflow_proto.surface import Bell
 
 CallT = TypeVar("CallT", bound=BaseCall)
@@ -109,9 +108,12 @@ class BaseClient(ABC, Generic[CallT]):
 
     async def _begin(self) -> None:
         """Connect, and wait until the set-up is done. Raises what ``run_forever`` raises, at once."""
-        self._machine.connect(now=self._clock())
+        try:
+            self._machine.connect(now=self._clock())
+        except LocalProtocolError:
+            raise WSSConnectionError(f"this client is {self.state.value}; make a new one to connect again") from None
         self._settle()
-        while self._machine.state is not ClientState.READY:
+        while not self._machine.was_ready or self._machine.finished:
             if self._machine.finished:
                 self._raise_loss()
                 raise WSSConnectionError(f"the connection to {self._config.base} was closed before it was ready")
@@ -128,6 +130,13 @@ class BaseClient(ABC, Generic[CallT]):
             await self._change()
         for call in calls:
             await call.wait_closed()
+
+    def _cut(self) -> None:
+        """End what did not end in time: nobody drives the connections any more, and nobody shall wait for them."""
+        for call in self.calls:
+            call.cut()
+        self._machine.fail_transport("the client was left", now=self._clock())
+        self._settle()
 
     def _raise_loss(self) -> None:
         loss = self._loss
@@ -159,7 +168,7 @@ class BaseClient(ABC, Generic[CallT]):
     def _on_event(self, event: ClientMachineEvent) -> None:
         match event:
             case TransportWanted():
-                self._open_transport(event.url)
+                self._open_transport(event)
             case CallOffered():
                 call = self._calls[event.identity.call_id] = self._new_call(event.identity, event.media)
                 self._tell(ClientEvent.INCOMING_CALL, call, call)
@@ -206,7 +215,7 @@ class BaseClient(ABC, Generic[CallT]):
         """Return the adapter's call object."""
 
     @abstractmethod
-    def _open_transport(self, url: WsUrl) -> None:
+    def _open_transport(self, wanted: TransportWanted) -> None:
         """Open a byte stream for the control connection, soon, and carry it."""
 
     @abstractmethod

@@ -48,9 +48,10 @@ class CallIdentity:
 @final
 @attrs.frozen(kw_only=True)
 class TransportWanted:
-    """Open a byte stream to ``url`` (TLS if secure), then ``start``; or say ``fail_transport``."""
+    """Open a byte stream to ``url`` (TLS if secure) and drive ``attempt`` over it, or say ``fail_transport``."""
 
     url: WsUrl
+    attempt: "Attempt"
 
 
 @final
@@ -139,6 +140,52 @@ class ClientStatistics:
 
 
 @final
+class Attempt:
+    """One control connection of a client machine, as a byte door.
+
+    Once superseded it does nothing more: a stream that lingers can neither disturb the next connection nor
+    take its bytes.
+    """
+
+    def __init__(self, machine: "ClientMachine", control: ControlClientConnection) -> None:
+        self._machine = machine
+        self._control = control
+
+    @property
+    def _current(self) -> bool:
+        return self._machine.control is self._control
+
+    @property
+    def closed(self) -> bool:
+        """True when the byte stream should be closed, after writing ``data_to_send()`` once more."""
+        return not self._current or self._control.closed
+
+    def start(self, *, now: float) -> None:
+        """The stream is connected."""
+        if self._current:
+            self._machine.start(now=now)
+
+    def receive_data(self, data: bytes, *, now: float) -> None:
+        """Take bytes from the stream."""
+        if self._current:
+            self._machine.receive_data(data, now=now)
+
+    def receive_eof(self, *, now: float) -> None:
+        """The stream has ended."""
+        if self._current:
+            self._machine.receive_eof(now=now)
+
+    def fail_transport(self, detail: str, *, now: float) -> None:
+        """The stream could not be opened, or broke."""
+        if self._current:
+            self._machine.fail_transport(detail, now=now)
+
+    def data_to_send(self, *, now: float | None = None) -> bytes:
+        """Take the bytes to write, the last ones of a superseded connection included."""
+        return self._control.data_to_send(now=now)
+
+
+@final
 class ClientMachine:
     """A client's decisions over its whole life. Never raises for what the service or the network did.
 
@@ -171,6 +218,7 @@ class ClientMachine:
         self._retry_at: float | None = None
         self._ready_at: float | None = None
         self._attempt = 0
+        self.was_ready = False
         self._connections = self._offered = self._duplicates = self._claims_lost = 0
         self._notices_dropped = self._bad_frames_before = 0
 
@@ -302,7 +350,8 @@ class ClientMachine:
             audio_mode=self.config.audio_mode,
             limits=self._limits,
         )
-        self._events.append(TransportWanted(url=self.config.control_url))
+        attempt = Attempt(self, self._control)
+        self._events.append(TransportWanted(url=self.config.control_url, attempt=attempt))
 
     def _collect(self, now: float) -> None:
         """Turn what the connection reports into decisions."""
@@ -319,6 +368,7 @@ class ClientMachine:
                 row = self._machine.hear(ClientWord.READY)
                 if row is not None and not row.crossing:
                     self._ready_at = now
+                    self.was_ready = True
                     self._events.append(ClientReady(attempt=self._attempt))
             case SessionNotice():
                 self._on_notice(event, now)

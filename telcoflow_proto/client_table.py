@@ -82,11 +82,14 @@ _LONGEST_WISH = 300.0
 
 
 def judge(lost: ConnectionLost) -> LossVerdict:
-    """Decide what a lost control connection means. HTTP status first, then the WebSocket close code."""
+    """Decide what a lost control connection means: by the HTTP status, or the close code the service chose.
+
+    A code that only echoes our own close, after a fault of the service, is no verdict of the service.
+    """
     if isinstance(lost.error, HandshakeRefused):
         known = _BY_STATUS.get(lost.error.status)
         return known or LossVerdict(wait_at_least=min(lost.error.retry_after or 0.0, _LONGEST_WISH))
-    return _BY_CLOSE_CODE.get(lost.code, LossVerdict())
+    return LossVerdict() if lost.error is not None else _BY_CLOSE_CODE.get(lost.code, LossVerdict())
 
 
 def describe(lost: ConnectionLost) -> str:

@@ -12,7 +12,13 @@ from typing import Generic, TypeVar, final
 import attrs
 
 from telcoflow_proto.chance import Chance, Entropy
-from telcoflow_proto.errors import LocalProtocolError, ProtocolError, RemoteProtocolError, TransportFailed
+from telcoflow_proto.errors import (
+    LimitExceeded,
+    LocalProtocolError,
+    ProtocolError,
+    RemoteProtocolError,
+    TransportFailed,
+)
 from telcoflow_proto.handshake import Headers, UpgradeRequested
 from telcoflow_proto.limits import Limits
 from telcoflow_proto.link_table import LinkState
@@ -76,6 +82,7 @@ class MessageDoor(ABC, Generic[Event]):
         self._opened = False
         self._closing = False
         self._lost = False
+        self._fault: ProtocolError | None = None
         self._bad_frames = 0
         self._bad_since = -_MINUTE
         self._bad_budget = 0
@@ -129,7 +136,7 @@ class MessageDoor(ABC, Generic[Event]):
         self._lost = True
         self._out.clear()
         self._on_lost(now)
-        self._events.append(ConnectionLost(code=code, reason=reason, error=error))
+        self._events.append(ConnectionLost(code=code, reason=reason, error=error or self._fault))
 
     def events(self) -> Iterator[Event | DoorEvent]:
         """Take what happened, in order."""
@@ -187,6 +194,7 @@ class MessageDoor(ABC, Generic[Event]):
 
     def _on_too_many_bad_frames(self, now: float) -> None:
         """Stop listening to a peer that cannot speak; media overrides this, a call is worth more."""
+        self._fault = LimitExceeded("too many bad frames in a minute", close_code=1008)
         self.close_connection(code=1008, reason="too many bad frames", now=now)
 
     def _more_to_send(self, now: float) -> list[Message]:

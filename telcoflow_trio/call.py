@@ -15,7 +15,7 @@ from telcoflow_proto.media.events import CallEnded, CallNoticed
 from telcoflow_proto.surface import Bell, TimeLimit
 from telcoflow_trio import _log
 from telcoflow_trio._dial import explain
-from telcoflow_trio._driver import Driver
+from telcoflow_trio._driver import Alarm, Carrier
 
 if TYPE_CHECKING:
     from telcoflow_trio.client import TelcoflowClient
@@ -30,7 +30,8 @@ class ActiveCall(BaseCall):
     def __init__(self, identity: CallIdentity, media: MediaClientConnection, client: "TelcoflowClient") -> None:
         super().__init__(identity, media)
         self._client = client
-        self._driver = Driver(media, self.settle)
+        self._alarm = Alarm(media, self.settle)
+        self._carrier = Carrier(media, self.settle)
         self._dialled = False
         self.handlers_running = 0
         self.log = _log.of_call(identity.call_id)
@@ -38,14 +39,14 @@ class ActiveCall(BaseCall):
     async def carry(self) -> None:
         """Open the media connection and run it to its end. The client calls this once."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._driver.keep_time)
+            nursery.start_soon(self._alarm.run)
             try:
                 stream = await self._client.dial(self._media.url)
             except OSError as error:
                 self._media.fail_transport(explain(error, self._media.url), now=self._clock())
                 self.settle()
             else:
-                await self._driver.carry(stream)
+                await self._carrier.run(stream)
             nursery.cancel_scope.cancel()
 
     async def watch_handlers(self) -> None:
@@ -69,8 +70,9 @@ class ActiveCall(BaseCall):
     def _woken(self) -> None:
         if self._media.wants_transport and not self._dialled:
             self._dialled = True
-            self._client.start(self.carry)
-        self._driver.wake()
+            self._client.start_shielded(self.carry)
+        self._alarm.wake()
+        self._carrier.wake()
 
     def _ended(self, end: CallEnded) -> None:
         self.log.info("the call is over: %s", end.reason)

@@ -17,17 +17,18 @@ from telcoflow_proto.client import (
     ClaimLost,
     ClientLost,
     ClientReady,
+    TransportWanted,
 )
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.control.events import RequestDone
 from telcoflow_proto.door import FrameDropped
-from telcoflow_proto.exceptions import WSSError
+from telcoflow_proto.exceptions import WSSConnectionError, WSSError
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.origin import WsUrl
 from telcoflow_proto.surface import Bell
 from telcoflow_trio import _log
 from telcoflow_trio._dial import Dial, dial, explain, tls_context
-from telcoflow_trio._driver import Driver
+from telcoflow_trio._driver import Alarm, Carrier
 from telcoflow_trio.call import ActiveCall
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ class TelcoflowClient(BaseClient[ActiveCall]):
     def __init__(self, config: ClientConfig, *, dial: Dial | None = None, backoff: Backoff | None = None) -> None:
         super().__init__(config, entropy=os.urandom, backoff=backoff)
         self._dial = dial
-        self._driver = Driver(self._machine, self._settle)
+        self._alarm = Alarm(self._machine, self._settle)
+        self._carrier: Carrier | None = None
+        self._scopes: set[trio.CancelScope] = set()
         self._manager = trio.open_nursery()
         self._nursery: trio.Nursery | None = None
         self._tls: ssl.SSLContext | None = None
@@ -76,7 +79,7 @@ class TelcoflowClient(BaseClient[ActiveCall]):
 
     async def __aenter__(self) -> Self:
         self._nursery = await self._manager.__aenter__()
-        self._nursery.start_soon(self._driver.keep_time)
+        self.start_shielded(self._alarm.run)
         try:
             await self._begin()
         except BaseException:
@@ -91,7 +94,12 @@ class TelcoflowClient(BaseClient[ActiveCall]):
             await self._leave_nursery(self._nursery)
 
     async def connect(self) -> None:
-        """Connect without a context: the tasks live in one of the loop's own until ``disconnect``."""
+        """Connect without a context: the tasks live in one of the loop's own until ``disconnect``.
+
+        Raises what entering the context raises, and WSSConnectionError if this client was connected before.
+        """
+        if self._hosted:
+            raise WSSConnectionError(f"this client is {self.state.value}; make a new one to connect again")
         ready = trio.Event()
         failure: list[BaseException] = []
         scope = trio.CancelScope()
@@ -130,6 +138,9 @@ class TelcoflowClient(BaseClient[ActiveCall]):
     async def _leave_nursery(self, nursery: trio.Nursery) -> None:
         with trio.move_on_after(_LEAVE_WITHIN, shield=True):
             await self._end()
+        self._cut()
+        for scope in list(self._scopes):
+            scope.cancel()
         nursery.cancel_scope.cancel()
         self._nursery = None
         # The body's exception is not shown to the nursery, which would wrap it into an exception group.
@@ -149,6 +160,19 @@ class TelcoflowClient(BaseClient[ActiveCall]):
         """Start a task that ends with the client."""
         if self._nursery is not None:
             self._nursery.start_soon(task)
+
+    def start_shielded(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Start a task that moves bytes: it outlives a cancellation from outside until the client is left."""
+
+        async def run() -> None:
+            with trio.CancelScope(shield=True) as scope:
+                self._scopes.add(scope)
+                try:
+                    await task()
+                finally:
+                    self._scopes.discard(scope)
+
+        self.start(run)
 
     def call_ended(self, call: ActiveCall) -> None:
         """Forget a call that is over."""
@@ -171,20 +195,24 @@ class TelcoflowClient(BaseClient[ActiveCall]):
         return ActiveCall(identity, media, self)
 
     def _woken(self) -> None:
-        self._driver.wake()
+        self._alarm.wake()
+        if self._carrier is not None:
+            self._carrier.wake()
 
-    def _open_transport(self, url: WsUrl) -> None:
+    def _open_transport(self, wanted: TransportWanted) -> None:
+        carrier = self._carrier = Carrier(wanted.attempt, self._settle)
+
         async def carry() -> None:
             self._tls = None  # a certificate may have been rotated since
             try:
-                stream = await self.dial(url)
+                stream = await self.dial(wanted.url)
             except OSError as error:
-                self._machine.fail_transport(explain(error, url), now=self._clock())
+                wanted.attempt.fail_transport(explain(error, wanted.url), now=self._clock())
                 self._settle()
             else:
-                await self._driver.carry(stream)
+                await carrier.run(stream)
 
-        self.start(carry)
+        self.start_shielded(carry)
 
     def _run_handler(self, call: Callable[[], object], event: str, about: ActiveCall | None) -> None:
         async def handle() -> None:

@@ -2,7 +2,7 @@
 
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
 from starlette.applications import Starlette
@@ -25,7 +25,13 @@ class WebApp:
     """The routes of the service. ``credentials`` maps API keys to connector ids; None trusts TLS to have checked."""
 
     def __init__(
-        self, *, exchange: Exchange, credentials: Mapping[str, str] | None, journal: Journal, faults: Faults
+        self,
+        *,
+        exchange: Exchange,
+        credentials: Mapping[str, str] | None,
+        journal: Journal,
+        faults: Faults,
+        on_crash: Callable[[Exception], None],
     ) -> None:
         self.links: list[Link[Any]] = []
         self.closing = False
@@ -33,6 +39,7 @@ class WebApp:
         self._credentials = credentials
         self._journal = journal
         self._faults = faults
+        self._on_crash = on_crash
         self._connections = 0
         self.asgi = Starlette(
             routes=[
@@ -89,6 +96,8 @@ class WebApp:
         self.links.append(link)
         try:
             await link.run()
+        except Exception as error:  # noqa: BLE001 - the web server would only log it
+            self._on_crash(error)
         finally:
             self.links.remove(link)
 

@@ -91,9 +91,9 @@ class Link(Generic[Event]):
                     await self._read()
                     tasks.cancel_scope.cancel()
         finally:
+            self.ended.set()
             self._door.receive_close(now=anyio.current_time())
             self.settle()
-            self.ended.set()
 
     async def _read(self) -> None:
         while not self._door.lost:

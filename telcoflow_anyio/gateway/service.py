@@ -53,6 +53,8 @@ class Gateway:
       and callees are its; protocol deadlines stay real.
     - ``number`` is the number outgoing calls come from; ``on_dial`` plans who picks up there.
     - ``tell`` is given one line of text for everything a person may want to read.
+
+    What a callback raises cancels the body and comes out of the ``async with``.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Gateway:
         self._prefetch, self._speed, self._number = prefetch, speed, number
         self._tell = tell
         self._journal = Journal()
+        self._crash: Exception | None = None
 
     async def __aenter__(self) -> Self:
         """Start serving. Raises OSError if the port is taken, ssl.SSLError or OSError for unusable certificates."""
@@ -107,7 +110,11 @@ class Gateway:
             rates=self._rates,
         )
         self._web = WebApp(
-            exchange=self._exchange, credentials=self._credentials, journal=self._journal, faults=self.faults
+            exchange=self._exchange,
+            credentials=self._credentials,
+            journal=self._journal,
+            faults=self.faults,
+            on_crash=self._crashed,
         )
         self._tasks.start_soon(self._serve)
         return self
@@ -119,8 +126,13 @@ class Gateway:
             await self._close()
         self._tasks.cancel_scope.cancel()
         # An error of the body goes on as it is; the task group would wrap it into an exception group.
-        ours = isinstance(exc, anyio.get_cancelled_exc_class())
-        await self._tasks.__aexit__(*((exc_type, exc, tb) if ours else (None, None, None)))
+        cancelled = isinstance(exc, anyio.get_cancelled_exc_class())
+        try:
+            await self._tasks.__aexit__(*((exc_type, exc, tb) if cancelled else (None, None, None)))
+        except ExceptionGroup as group:
+            self._crashed(group)
+        if self._crash is not None:
+            raise self._crash
 
     # ------------------------------------------------------------------ for the user
 
@@ -215,6 +227,13 @@ class Gateway:
                 await serve(self._web.asgi, self._config, shutdown_trigger=self._stop.wait)
         finally:
             self._served.set()
+
+    def _crashed(self, error: Exception) -> None:
+        """A callback of the user raised, or we have a bug: leave the body at once, and let it out there."""
+        while inner := getattr(error, "exceptions", ()):  # the first of an exception group
+            error = inner[0]
+        self._crash = self._crash or error
+        self._tasks.cancel_scope.cancel()
 
     async def _close(self) -> None:
         self._web.closing = True

@@ -184,7 +184,7 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         self._now = now
         if self.over:
             raise CallOver(f"audio cannot be drained: the call is over ({self.end_reason})")
-        self._playout.flush(now=now)
+        self._playout.flush()
         self._draining = True
         self._report_playout(now)
 
@@ -324,6 +324,7 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         return earliest(self._replies.next_deadline(), self._playout.tail_due_at(), heard)
 
     def _on_timeout(self, now: float) -> None:
+        self._playout.ring(now=now)
         for expected in self._replies.overdue(now):
             self._done(expected, Outcome.TIMED_OUT, now)
             if expected.asked.command in _COMMAND_OF.values():

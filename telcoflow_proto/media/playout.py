@@ -4,6 +4,7 @@ The service pulls: it grants credit and says which frame size it likes. A tail s
 frame's time for more speech, then leaves as it is, so that no sentence is clipped and no deadline is ours.
 """
 
+import math
 from collections import deque
 from typing import final
 
@@ -12,6 +13,8 @@ from telcoflow_proto.limits import Limits
 
 SAMPLE_BYTES = 2
 """PCM is 16-bit signed little-endian mono."""
+
+_NOW = -math.inf
 
 
 @final
@@ -89,9 +92,14 @@ class Playout:
         self._heard_at = min(self._heard_at, now)
         return dropped
 
-    def flush(self, *, now: float) -> None:
+    def flush(self) -> None:
         """No more speech is coming: let a short tail leave now."""
-        self._flush_at = now
+        self._flush_at = _NOW
+
+    def ring(self, *, now: float) -> None:
+        """The time of a tail may have come: from then on it waits for the writer only, and rings no more."""
+        if now >= self._flush_at:
+            self._flush_at = _NOW
 
     def finished(self, *, now: float) -> bool:
         """Tell whether everything has been sent and, by our estimate, has been heard."""
@@ -99,7 +107,7 @@ class Playout:
 
     def tail_due_at(self) -> float | None:
         """Return when a tail shorter than a frame leaves, if one waits for that."""
-        waits = 0 < self.queued < min(self._frame, self.credit & ~1)
+        waits = self._flush_at > _NOW and 0 < self.queued < min(self._frame, self.credit & ~1)
         return self._flush_at if waits else None
 
     @property
