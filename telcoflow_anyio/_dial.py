@@ -38,15 +38,18 @@ async def dial(url: WsUrl, tls: ssl.SSLContext) -> ByteStream:
     with anyio.fail_after(CONNECT_WITHIN):
         if not url.secure:
             return await anyio.connect_tcp(url.address, url.port)
-        # A WebSocket says itself when it ends, so TLS need not wait for the other end's farewell.
-        return await anyio.connect_tcp(
-            url.address,
-            url.port,
-            tls=True,
-            ssl_context=tls,
-            tls_standard_compatible=False,
-            tls_hostname=url.address,
-        )
+        try:
+            # A WebSocket says itself when it ends, so TLS need not wait for the other end's farewell.
+            return await anyio.connect_tcp(
+                url.address,
+                url.port,
+                tls=True,
+                ssl_context=tls,
+                tls_standard_compatible=False,
+                tls_hostname=url.address,
+            )
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            raise OSError("the connection ended during the TLS handshake") from error
 
 
 def explain(error: OSError, url: WsUrl) -> str:

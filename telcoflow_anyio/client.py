@@ -139,10 +139,10 @@ class TelcoflowClient(BaseClient[ActiveCall]):
         with anyio.move_on_after(_LEAVE_WITHIN, shield=True):
             await self._end()
         self._cut()
+        self._group = None
         for scope in list(self._scopes):
             scope.cancel()
         group.cancel_scope.cancel()
-        self._group = None
         # The body's exception is not shown to the group, which would wrap it into an exception group.
         await group.__aexit__(None, None, None)
 
@@ -165,6 +165,8 @@ class TelcoflowClient(BaseClient[ActiveCall]):
         """Start a task that moves bytes: it outlives a cancellation from outside until the client is left."""
 
         async def run() -> None:
+            if self._group is None:
+                return  # the client was left before this task had its first turn
             with anyio.CancelScope(shield=True) as scope:
                 self._scopes.add(scope)
                 try:

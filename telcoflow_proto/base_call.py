@@ -258,7 +258,7 @@ class BaseCall(ABC):
         if self._media.over:
             return 0
         dropped = self._media.bytes_queued
-        with suppress(WSSCallClosedError, WSSMediaError):  # the end drops more than we asked for
+        with suppress(WSSCallClosedError):  # the end of the call drops more than we asked for
             await self._perform(self._media.interrupt)
         return dropped
 

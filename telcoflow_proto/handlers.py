@@ -32,8 +32,8 @@ class Handlers:
             raise ValueError(f"unknown event {str(event)!r}; valid here: {', '.join(valid)}")
         if not callable(handler):
             raise TypeError(f"the handler for {str(event)!r} must be callable, got {type(handler).__name__}")
-        name = str(event)
-        self._handlers.setdefault(name, []).append((handler, _takes_argument(handler)))
+        name, takes = str(event), _takes_argument(handler)
+        self._handlers.setdefault(name, []).append((handler, takes))
         return name
 
     def knows(self, event: str) -> bool:

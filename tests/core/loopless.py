@@ -5,12 +5,13 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractContextManager
 from typing import Any, Self, final
 
-from telcoflow_proto.base_call import BaseCall, TimeLimit
+from telcoflow_proto.base_call import BaseCall
 from telcoflow_proto.base_client import BaseClient
 from telcoflow_proto.client import CallIdentity
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.media.connection import MediaClientConnection, MediaServerConnection
 from telcoflow_proto.origin import WsUrl, parse_ws_url
+from telcoflow_proto.surface import TimeLimit
 from tests.core.support import counting
 
 IDENTITY = CallIdentity(call_id="c1", session_id="s1", caller="+1", callee=None)

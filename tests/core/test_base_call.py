@@ -143,7 +143,8 @@ def test_force_disconnect_is_at_once() -> None:
 
 def test_speech_is_queued_all_or_nothing() -> None:
     line = Line(buffer_size=4096).answered()
-    for audio in (b"\0\0", bytearray(2), memoryview(b"\0\0")):
+    audios: list[Any] = [b"\0\0", bytearray(2), memoryview(b"\0\0")]
+    for audio in audios:
         Task(line.call.send_audio(audio)).outcome()
     with pytest.raises(BufferFullError):
         Task(line.call.send_audio(bytes(4096))).outcome()

@@ -7,7 +7,7 @@ import pytest
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.control.messages import MessageIn
 from telcoflow_proto.exceptions import WSSAuthenticationError, WSSConnectionError
-from tests.core.loopless import FakeClient, Task
+from tests.core.loopless import FakeCall, FakeClient, Task
 from tests.core.switchboard import CONFIG, Switchboard
 
 
@@ -33,13 +33,16 @@ def test_it_connects_takes_calls_and_ends() -> None:
     (call,) = taken
     assert client.calls == [call]
     assert client.get_call("call-of-s1") is call
+    assert isinstance(call, FakeCall)
     assert client.statistics().calls_live == 1
-    running, ending = Task(client.run_forever()), Task(client.end())
+    running, also_running = Task(client.run_forever()), Task(client.run_forever())
+    ending = Task(client.end())
     board.carry()
     board.machine.receive_eof(now=board.now)
     client.settle()
     ending.outcome()
     running.outcome()
+    also_running.outcome()
     client.forget(call)
     assert client.calls == []
     assert call.end_reason == "forced"
@@ -78,13 +81,13 @@ def test_unknown_events_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "code"), [("401 No", WSSAuthenticationError, 401), ("503 No", WSSConnectionError, 503)]
+    ("answer", "kind", "code"), [("401", WSSAuthenticationError, 401), ("503", WSSConnectionError, 503)]
 )
 def test_a_refused_upgrade_is_raised(answer: str, kind: type[Exception], code: int) -> None:
     client = FakeClient(CONFIG)
     task = Task(client.begin())
     client.machine.start(now=100)
-    client.machine.receive_data(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode(), now=100)
+    client.machine.receive_data(f"HTTP/1.1 {answer} No\r\nContent-Length: 0\r\n\r\n".encode(), now=100)
     client.settle()
     with pytest.raises(kind) as caught:
         task.outcome()

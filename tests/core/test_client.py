@@ -14,7 +14,7 @@ from telcoflow_proto.client import (
 )
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.control.events import RequestDone
-from telcoflow_proto.control.messages import CallFlow, MessageIn, SessionClosed, SessionNotice
+from telcoflow_proto.control.messages import CallFlow, MessageIn, SessionClosed, SessionInfo, SessionNotice
 from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.errors import LocalProtocolError
 from telcoflow_proto.limits import Limits
@@ -99,7 +99,6 @@ def test_a_call_is_claimed_readied_and_offered_once() -> None:
 
 def test_the_same_call_id_again_is_no_new_call_while_it_is_remembered() -> None:
     board = ready(limits=Limits(remembered_ids=1))
-    board.end.offer_call  # noqa: B018 - the verb used below
     for session, call in (("s1", "same"), ("s2", "same"), ("s3", "other"), ("s4", "same")):
         board.calls = 0
         board.notify(session)
@@ -140,6 +139,18 @@ def test_a_claim_that_is_lost_is_told() -> None:
     board.carry()
     board.later(27)
     assert board.machine.statistics().claims_lost >= 1
+
+
+def test_a_session_that_ends_right_behind_its_claim_is_not_readied() -> None:
+    board = ready()
+    board.claims = None
+    board.notify("s1")
+    (claim,) = [one.id for one in board.end._requests.waiting()]  # noqa: SLF001 - what the service was asked
+    board.end.open_succeeded(claim, SessionInfo(id="s1", channel="TELCO"), now=board.now)
+    board.end.close_session("s1", "FORCE_CLOSE", now=board.now)
+    board.carry()
+    assert board.taken(CallOffered, ClaimLost) == []
+    assert board.machine.statistics().calls_live == 0
 
 
 def test_other_requests_are_reported() -> None:
