@@ -4,7 +4,7 @@ from telcoflow_anyio import events, exceptions
 from telcoflow_anyio.call import ActiveCall
 from telcoflow_anyio.client import TelcoflowClient, TelcoflowClientConfig
 from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.client import ClientStatistics
+from telcoflow_proto.client_events import ClientStatistics
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.events import CallEvent, ClientEvent
 from telcoflow_proto.media.events import EndReason

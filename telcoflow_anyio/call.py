@@ -11,7 +11,7 @@ from telcoflow_anyio import _log
 from telcoflow_anyio._dial import explain
 from telcoflow_anyio._driver import Driver
 from telcoflow_proto.base_call import BaseCall
-from telcoflow_proto.client import CallIdentity
+from telcoflow_proto.client_events import CallIdentity
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.media.events import CallEnded, CallNoticed

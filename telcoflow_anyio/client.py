@@ -18,7 +18,7 @@ from telcoflow_anyio._root import spawn_root
 from telcoflow_anyio.call import ActiveCall
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.base_client import BaseClient
-from telcoflow_proto.client import (
+from telcoflow_proto.client_events import (
     CallIdentity,
     CallUnreachable,
     ClaimLost,

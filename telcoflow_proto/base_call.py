@@ -6,11 +6,10 @@ a way to start the media transport, and a log.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
-from typing import final
 
-from telcoflow_proto.client import CallIdentity
+from telcoflow_proto.client_events import CallIdentity
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
 from telcoflow_proto.errors import CallOver, LocalProtocolError, PlayoutFull
 from telcoflow_proto.events import CallEvent
@@ -41,18 +40,7 @@ from telcoflow_proto.media.protocol import MediaStatistics
 from telcoflow_proto.media.table import CallState, CallWord
 from telcoflow_proto.replies import Outcome
 from telcoflow_proto.surface import AudioStream, Bell, BufferSize, CommandResult, Say, TimeLimit
-
-
-@final
-class _Ticket:
-    """Where the outcome of one command is put for those who wait for it."""
-
-    __slots__ = ("done", "waiters")
-
-    def __init__(self) -> None:
-        self.done: CommandDone | None = None
-        self.waiters = 0
-
+from telcoflow_proto.waiting import Bells, Tickets
 
 _TOLD = {
     CallState.ANSWERED: CallEvent.CALL_ANSWERED,
@@ -72,8 +60,8 @@ class BaseCall(ABC):
         self._identity = identity
         self._media = media
         self._handlers = Handlers(CallEvent)
-        self._tickets: dict[str, _Ticket] = {}
-        self._bells: dict[Hashable, Bell] = {}
+        self._bells = Bells(self._new_bell)
+        self._tickets: Tickets[CommandDone] = Tickets(self._bells)
         self._end_detail: str | None = None
 
     def __repr__(self) -> str:
@@ -189,13 +177,13 @@ class BaseCall(ABC):
     async def wait_ended(self) -> EndReason:
         """Wait until the call is over and return why."""
         while (reason := self._media.end_reason) is None:
-            await self._bell(_END)
+            await self._bells.wait(_END)
         return reason
 
     async def wait_closed(self) -> None:
         """Wait until the media connection is closed too, at most 2 seconds after the call ended."""
         while not self._media.lost:
-            await self._bell(_END)
+            await self._bells.wait(_END)
 
     # ------------------------------------------------------------------ audio
 
@@ -226,7 +214,7 @@ class BaseCall(ABC):
         while self._media.room < size:
             if self._media.over:
                 raise BufferClosedError("the call is over")
-            await self._bell(_ROOM)
+            await self._bells.wait(_ROOM)
 
     async def drain(self, timeout: float | None = None) -> bool:
         """Wait until all queued audio has been taken and, by our estimate, heard.
@@ -240,7 +228,7 @@ class BaseCall(ABC):
         self.settle()
         with self._time_limit(timeout):
             while self._media.end_reason is None and not self._media.audio_finished(now=self._clock()):
-                await self._bell(_PLAYED)
+                await self._bells.wait(_PLAYED)
         return self._media.audio_finished(now=self._clock())
 
     async def clear_send_audio_buffer(self) -> int:
@@ -273,7 +261,7 @@ class BaseCall(ABC):
         while (chunk := self._media.next_audio(channel)) is None:
             if self._media.over:
                 return None
-            await self._bell(channel)
+            await self._bells.wait(channel)
         return chunk
 
     # ------------------------------------------------------------------ inside
@@ -293,17 +281,7 @@ class BaseCall(ABC):
             raise WSSCallClosedError(str(error)) from None
         except LocalProtocolError as error:
             raise WSSCallStateError(str(error)) from None
-        ticket = self._tickets.setdefault(ticket_id, _Ticket())
-        self.settle()
-        ticket.waiters += 1
-        try:
-            while ticket.done is None:
-                await self._bell(ticket_id)
-        finally:
-            ticket.waiters -= 1
-            if not ticket.waiters:
-                self._tickets.pop(ticket_id, None)
-        return self._result(ticket.done)
+        return self._result(await self._tickets.outcome(ticket_id, self.settle))
 
     def _result(self, done: CommandDone) -> CommandResult:
         name = done.command.value
@@ -320,42 +298,26 @@ class BaseCall(ABC):
             case Outcome.CALL_OVER:
                 raise WSSCallClosedError(f"{name} came too late: the call is over ({self.end_reason})")
 
-    async def _bell(self, key: Hashable) -> None:
-        bell = self._bells.get(key)
-        if bell is None:
-            bell = self._bells[key] = self._new_bell()
-        await bell.wait()
-
-    def _ring(self, *keys: Hashable) -> None:
-        for key in keys:
-            bell = self._bells.pop(key, None)
-            if bell is not None:
-                bell.set()
-
     def settle(self) -> None:
         """Report what the media connection has to report; call after everything that touches it."""
         for event in self._media.events():
             match event:
                 case AudioArrived():
-                    self._ring(event.channel)
+                    self._bells.ring(event.channel)
                 case CommandDone():
-                    ticket = self._tickets.get(event.command_id)
-                    if ticket is not None:
-                        ticket.done = event
-                        self._ring(event.command_id)
+                    self._tickets.resolve(event.command_id, event)
                 case PlayoutFinished():
-                    self._ring(_PLAYED)
+                    self._bells.ring(_PLAYED)
                 case ConnectionOpened() | ConnectionLost() | FrameDropped() | CallNoticed():
                     self._note(event)
                     if isinstance(event, ConnectionLost):
                         self._end_detail = str(event.error) if event.error else None
-                        self._ring(*list(self._bells))
+                        self._bells.ring_all()
                 case CallChanged() | CallFailedToMove() | CallErrorReported() | CallEnded():
                     self._report(event)
                 case UpgradeRequested():
                     pass
-        if self._bells and self._media.room:
-            self._ring(_ROOM)
+        self._bells.ring(_ROOM)
         self._woken()
 
     def _report(self, event: CallChanged | CallFailedToMove | CallErrorReported | CallEnded) -> None:
@@ -368,7 +330,7 @@ class BaseCall(ABC):
                 self._tell(CallEvent.CALL_ERROR, _error_data(event.error_code, event.error_message))
             case CallEnded():
                 self._tell(CallEvent.CALL_TERMINATED, event.reason)
-                self._ring(*list(self._bells))
+                self._bells.ring_all()
                 self._ended(event)
 
     def _tell(self, event: CallEvent, argument: object) -> None:

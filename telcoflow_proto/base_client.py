@@ -11,13 +11,13 @@ from typing import Generic, TypeVar
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.base_call import BaseCall
 from telcoflow_proto.chance import Entropy
-from telcoflow_proto.client import (
+from telcoflow_proto.client import ClientMachine
+from telcoflow_proto.client_events import (
     CallIdentity,
     CallOffered,
     CallUnreachable,
     ClaimLost,
     ClientLost,
-    ClientMachine,
     ClientMachineEvent,
     ClientReady,
     ClientStatistics,

@@ -113,3 +113,9 @@ SESSION_ERRORS: dict[str, type[SessionError]] = {
     "SESSION_ALREADY_EXISTS": SessionAlreadyExists,
 }
 """Error codes with a class of their own; every other code is a plain SessionError that names it."""
+
+
+def session_error(code: str | None, message: str = "", *, owner: str | None = None) -> SessionError:
+    """Return the error for a code of the service, known or not."""
+    known = code or "UNKNOWN"
+    return SESSION_ERRORS.get(known, SessionError)(known, message, owner=owner)

@@ -1,7 +1,7 @@
 """Programmable phone calls on trio, natively."""
 
 from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.client import ClientStatistics
+from telcoflow_proto.client_events import ClientStatistics
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.events import CallEvent, ClientEvent
 from telcoflow_proto.media.events import EndReason

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 import trio
 
 from telcoflow_proto.base_call import BaseCall
-from telcoflow_proto.client import CallIdentity
+from telcoflow_proto.client_events import CallIdentity
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.media.events import CallEnded, CallNoticed

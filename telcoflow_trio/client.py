@@ -11,7 +11,7 @@ import trio
 
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.base_client import BaseClient
-from telcoflow_proto.client import (
+from telcoflow_proto.client_events import (
     CallIdentity,
     CallUnreachable,
     ClaimLost,

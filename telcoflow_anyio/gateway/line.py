@@ -131,7 +131,9 @@ class AgentLine:
 
     def _reply(self, command: Command, error_code: str | None, now: float) -> None:
         _, heard_at = self._waiting.pop(command.command_id)
-        self.taken.append(CommandTaken(command=command.command.value, took=anyio.current_time() - heard_at, error_code=error_code))
+        self.taken.append(
+            CommandTaken(command=command.command.value, took=anyio.current_time() - heard_at, error_code=error_code)
+        )
         try:
             if error_code is None:
                 self.media.succeed(command.command_id, now=now)
