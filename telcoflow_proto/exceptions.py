@@ -72,6 +72,14 @@ class WSSCallCommandError(WSSCallError):
         self.error_message = error_message
 
 
+class WSSCallUnansweredError(WSSCallCommandError):
+    """Nobody picked up in the ring time."""
+
+
+class WSSCallRefusedError(WSSCallCommandError):
+    """The other end is busy, or declined."""
+
+
 class WSSCallCommandTimeoutError(WSSCallError):
     """The service did not answer a command in time. Whether it was carried out is unknown."""
 

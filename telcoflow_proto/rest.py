@@ -18,7 +18,10 @@ from telcoflow_proto.handshake import printable
 from telcoflow_proto.jsontext import Json, JsonObject, decode_object
 from telcoflow_proto.limits import DEFAULT_LIMITS
 
-_LIMITS = attrs.evolve(DEFAULT_LIMITS, json_bytes=1024 * 1024)
+MOST_BYTES = 1024 * 1024
+"""The longest reply that makes sense: some 3,000 sessions."""
+
+_LIMITS = attrs.evolve(DEFAULT_LIMITS, json_bytes=MOST_BYTES)
 _UNSAFE = re.compile(rb"[^A-Za-z0-9._~-]")
 _PREFIX = "/public/v1/sessions"
 

@@ -2,8 +2,10 @@
 
 import contextvars
 import inspect
+import math
 import os
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, final
 
@@ -19,13 +21,13 @@ from telcoflow_proto.client_events import (
     ClientReady,
 )
 from telcoflow_proto.config import ClientConfig
-from telcoflow_proto.control.events import RequestDone
 from telcoflow_proto.door import FrameDropped
-from telcoflow_proto.exceptions import WSSError
+from telcoflow_proto.exceptions import WSSConnectionError, WSSError
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.origin import WsUrl
-from telcoflow_proto.surface import Bell
-from telcoflow_trio import _log
+from telcoflow_proto.rest import RestRequest
+from telcoflow_proto.surface import Bell, TimeLimit
+from telcoflow_trio import _http, _log
 from telcoflow_trio._dial import Dial, dial, explain, tls_context
 from telcoflow_trio._driver import Driver
 from telcoflow_trio.call import ActiveCall
@@ -147,6 +149,9 @@ class TelcoflowClient(BaseClient[ActiveCall]):
 
     def start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         """Start a task that ends with the client."""
+        self._start(task)
+
+    def _start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         if self._nursery is not None:
             self._nursery.start_soon(task)
 
@@ -172,6 +177,15 @@ class TelcoflowClient(BaseClient[ActiveCall]):
 
     def _woken(self) -> None:
         self._driver.wake()
+
+    def _time_limit(self, seconds: float | None) -> AbstractContextManager[TimeLimit]:
+        return trio.move_on_after(math.inf if seconds is None else seconds)
+
+    async def _http(self, request: RestRequest) -> tuple[int, bytes]:
+        try:
+            return await _http.send(request, self._config, self._tls or tls_context(self._config))
+        except OSError as error:
+            raise WSSConnectionError(str(error)) from None
 
     def _open_transport(self, url: WsUrl) -> None:
         async def carry() -> None:
@@ -230,5 +244,3 @@ class TelcoflowClient(BaseClient[ActiveCall]):
                 _log.control.info("session %s went elsewhere: %s", event.session_id, event.error_code)
             case FrameDropped():
                 _log.control.warning("a frame was dropped: %s", event.error)
-            case RequestDone():
-                _log.control.debug("request %s: %s", event.request_id, event.outcome.value)
