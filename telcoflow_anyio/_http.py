@@ -32,4 +32,4 @@ async def send(request: RestRequest, config: ClientConfig, tls: ssl.SSLContext) 
                     raise WSSConnectionError(f"the reply of {base} is longer than {MOST_BYTES} bytes")
             return response.status_code, body
     except (httpx.HTTPError, OSError) as error:
-        raise WSSConnectionError(f"no answer from {base}: {error or type(error).__name__}") from None
+        raise WSSConnectionError(f"no answer from {base}: {str(error) or type(error).__name__}") from None

@@ -40,7 +40,7 @@ class ActiveCall(BaseCall):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._driver.keep_time)
             try:
-                stream = await self._client.dial(self._media.url)
+                stream = await self._client.open_stream(self._media.url)
             except OSError as error:
                 self._media.fail_transport(explain(error, self._media.url), now=self._clock())
                 self.settle()

@@ -139,7 +139,7 @@ class TelcoflowClient(BaseClient[ActiveCall]):
 
     # ------------------------------------------------------------------ for the calls of this client
 
-    async def dial(self, url: WsUrl) -> trio.abc.Stream:
+    async def open_stream(self, url: WsUrl) -> trio.abc.Stream:
         """Open a byte stream to a URL's host and port. Raises OSError."""
         if self._dial is not None:
             return await self._dial(url)
@@ -191,7 +191,7 @@ class TelcoflowClient(BaseClient[ActiveCall]):
         async def carry() -> None:
             self._tls = None  # a certificate may have been rotated since
             try:
-                stream = await self.dial(url)
+                stream = await self.open_stream(url)
             except OSError as error:
                 self._machine.fail_transport(explain(error, url), now=self._clock())
                 self._settle()
@@ -228,7 +228,7 @@ class TelcoflowClient(BaseClient[ActiveCall]):
             call.log.warning("closing the call after a handler failed did not work: %s", error)
             await call.force_disconnect()
 
-    def _note(self, event: ClientReady | ClientLost | CallUnreachable | ClaimLost | FrameDropped | RequestDone) -> None:
+    def _note(self, event: ClientReady | ClientLost | CallUnreachable | ClaimLost | FrameDropped) -> None:
         match event:
             case ClientReady():
                 _log.control.info("the control connection to %s is ready", self._config.base)
