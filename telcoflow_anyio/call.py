@@ -1,7 +1,7 @@
 """A call, driven by anyio."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, final
 
@@ -12,9 +12,11 @@ from telcoflow_anyio._dial import explain
 from telcoflow_anyio._driver import Driver
 from telcoflow_proto.base_call import BaseCall
 from telcoflow_proto.client_events import CallIdentity
+from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.media.events import CallEnded, CallNoticed
+from telcoflow_proto.recording import AsyncFile
 from telcoflow_proto.surface import Bell, TimeLimit
 
 if TYPE_CHECKING:
@@ -34,6 +36,18 @@ class ActiveCall(BaseCall):
         self._dialled = False
         self.handlers_running = 0
         self.log = _log.of_call(identity.call_id)
+
+    @classmethod
+    def from_json(cls, text: str, *, config: ClientConfig | None = None) -> "ActiveCall":
+        """Take over a call another process has written with ``to_json``, without a client.
+
+        ``config`` says where a token may go and at which rate the call talks; without it the environment and
+        the defaults do. The call's tasks live in the event loop until the call is over; with a client, use
+        ``client.adopt`` instead. Raises WSSCallError that says what is wrong with the text.
+        """
+        from telcoflow_anyio.client import TelcoflowClient, TelcoflowClientConfig  # noqa: PLC0415 - they know each other
+
+        return TelcoflowClient.detached(config or TelcoflowClientConfig.for_handover()).adopt(text)
 
     async def carry(self) -> None:
         """Open the media connection and run it to its end. The client calls this once."""
@@ -59,6 +73,15 @@ class ActiveCall(BaseCall):
 
     def _new_bell(self) -> Bell:
         return anyio.Event()
+
+    def _start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
+        self._client.start(task)
+
+    async def _open_file(self, path: str) -> AsyncFile:
+        return await anyio.open_file(path, "wb")
+
+    async def _read_file(self, path: str) -> bytes:
+        return await anyio.Path(path).read_bytes()
 
     def _time_limit(self, seconds: float | None) -> AbstractContextManager[TimeLimit]:
         return anyio.move_on_after(math.inf if seconds is None else seconds)

@@ -74,6 +74,14 @@ class TelcoflowClient(BaseClient[ActiveCall]):
         self._leave = anyio.Event()
         self._left = anyio.Event()
         self._hosted = False
+        self._detached = False
+
+    @classmethod
+    def detached(cls, config: ClientConfig) -> Self:
+        """Return a client that never connects: a home for calls that were handed over."""
+        client = cls(config)
+        client._detached = True
+        return client
 
     # ------------------------------------------------------------------ life
 
@@ -153,6 +161,8 @@ class TelcoflowClient(BaseClient[ActiveCall]):
     def _start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         if self._group is not None:
             self._group.start_soon(task)
+        elif self._detached:
+            spawn_root(task)
 
     def call_ended(self, call: ActiveCall) -> None:
         """Forget a call that is over."""

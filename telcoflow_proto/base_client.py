@@ -51,6 +51,7 @@ from telcoflow_proto.exceptions import (
     session_error,
 )
 from telcoflow_proto.handlers import H, Handler, Handlers
+from telcoflow_proto.handover import read_handover
 from telcoflow_proto.jsontext import JsonObject
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.media.table import RING_TIMES
@@ -84,6 +85,7 @@ class BaseClient(ABC, Generic[CallT]):
 
     def __init__(self, config: ClientConfig, *, entropy: Entropy, backoff: Backoff | None = None) -> None:
         self._config = config
+        self._entropy = entropy
         self._machine = ClientMachine(config, entropy=entropy, backoff=backoff)
         self._handlers = Handlers(ClientEvent)
         self._calls: dict[str, CallT] = {}
@@ -231,6 +233,18 @@ class BaseClient(ABC, Generic[CallT]):
                 raise WSSConnectionError("the service did not answer in time")
             case Outcome.LOST | Outcome.CALL_OVER:
                 raise WSSConnectionError("the control connection was lost before the answer")
+
+    # ------------------------------------------------------------------ hand-over
+
+    def adopt(self, text: str) -> CallT:
+        """Take over a call another process has written with ``to_json``. Its events are this client's to handle.
+
+        Raises WSSCallError that says what is wrong with the text. That its token has expired shows only when
+        the call is answered: WSSMediaError.
+        """
+        identity, media = read_handover(text, self._config, entropy=self._entropy)
+        call = self._calls[identity.call_id] = self._new_call(identity, media)
+        return call
 
     # ------------------------------------------------------------------ outgoing calls
 
@@ -468,7 +482,7 @@ class BaseClient(ABC, Generic[CallT]):
         """Something may have to be written, or a deadline moved."""
 
     @abstractmethod
-    def _note(self, event: ClientReady | ClientLost | CallUnreachable | ClaimLost | FrameDropped | RequestDone) -> None:
+    def _note(self, event: ClientReady | ClientLost | CallUnreachable | ClaimLost | FrameDropped) -> None:
         """Write something worth knowing to the log."""
 
 

@@ -73,6 +73,14 @@ class TelcoflowClient(BaseClient[ActiveCall]):
         self._leave = trio.Event()
         self._left = trio.Event()
         self._hosted = False
+        self._detached = False
+
+    @classmethod
+    def detached(cls, config: ClientConfig) -> Self:
+        """Return a client that never connects: a home for calls that were handed over."""
+        client = cls(config)
+        client._detached = True
+        return client
 
     # ------------------------------------------------------------------ life
 
@@ -154,6 +162,8 @@ class TelcoflowClient(BaseClient[ActiveCall]):
     def _start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         if self._nursery is not None:
             self._nursery.start_soon(task)
+        elif self._detached:
+            trio.lowlevel.spawn_system_task(task, context=contextvars.copy_context())
 
     def call_ended(self, call: ActiveCall) -> None:
         """Forget a call that is over."""
