@@ -4,25 +4,33 @@ from telcoflow_anyio import events, exceptions
 from telcoflow_anyio.call import ActiveCall
 from telcoflow_anyio.client import TelcoflowClient, TelcoflowClientConfig
 from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.client import ClientStatistics
+from telcoflow_proto.client_events import ClientStatistics
 from telcoflow_proto.client_table import ClientState
+from telcoflow_proto.control.messages import CallFlow, InboundCalls, MessageIn, SessionInfo, SessionNotice
 from telcoflow_proto.events import CallEvent, ClientEvent
 from telcoflow_proto.media.events import EndReason
 from telcoflow_proto.media.protocol import MediaStatistics
 from telcoflow_proto.media.table import CallState
+from telcoflow_proto.session import Session
 from telcoflow_proto.surface import CommandResult
 
 __all__ = (
     "ActiveCall",
     "Backoff",
     "CallEvent",
+    "CallFlow",
     "CallState",
     "ClientEvent",
     "ClientState",
     "ClientStatistics",
     "CommandResult",
     "EndReason",
+    "InboundCalls",
     "MediaStatistics",
+    "MessageIn",
+    "Session",
+    "SessionInfo",
+    "SessionNotice",
     "TelcoflowClient",
     "TelcoflowClientConfig",
     "events",

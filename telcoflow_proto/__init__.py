@@ -6,13 +6,13 @@ WebSocket messages; each in the client and the server role.
 
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.chance import Entropy
-from telcoflow_proto.client import (
+from telcoflow_proto.client import ClientMachine
+from telcoflow_proto.client_events import (
     CallIdentity,
     CallOffered,
     CallUnreachable,
     ClaimLost,
     ClientLost,
-    ClientMachine,
     ClientReady,
     ClientStatistics,
     TransportWanted,

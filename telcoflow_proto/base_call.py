@@ -5,18 +5,15 @@ supplies six primitives at the end of the class: a clock, a bell, a time limit, 
 a way to start the media transport, and a log.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import AbstractContextManager, suppress
-from typing import final
+from abc import abstractmethod
+from collections.abc import Callable
 
-from telcoflow_proto.client import CallIdentity
+from telcoflow_proto.call_audio import END, PLAYED, ROOM, CallAudio
+from telcoflow_proto.client_events import CallIdentity
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
-from telcoflow_proto.errors import CallOver, LocalProtocolError, PlayoutFull
+from telcoflow_proto.errors import CallOver, LocalProtocolError
 from telcoflow_proto.events import CallEvent
 from telcoflow_proto.exceptions import (
-    BufferClosedError,
-    BufferFullError,
     WSSCallClosedError,
     WSSCallCommandError,
     WSSCallCommandTimeoutError,
@@ -24,6 +21,7 @@ from telcoflow_proto.exceptions import (
     WSSMediaError,
 )
 from telcoflow_proto.handlers import H, Handler, Handlers
+from telcoflow_proto.handover import write_handover
 from telcoflow_proto.handshake import UpgradeRequested
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.media.events import (
@@ -40,19 +38,12 @@ from telcoflow_proto.media.events import (
 from telcoflow_proto.media.protocol import MediaStatistics
 from telcoflow_proto.media.table import CallState, CallWord
 from telcoflow_proto.replies import Outcome
-from telcoflow_proto.surface import AudioStream, Bell, BufferSize, CommandResult, Say, TimeLimit
-
-
-@final
-class _Ticket:
-    """Where the outcome of one command is put for those who wait for it."""
-
-    __slots__ = ("done", "waiters")
-
-    def __init__(self) -> None:
-        self.done: CommandDone | None = None
-        self.waiters = 0
-
+from telcoflow_proto.surface import (
+    Bell,
+    CommandResult,
+    Say,
+)
+from telcoflow_proto.waiting import Bells, Tickets
 
 _TOLD = {
     CallState.ANSWERED: CallEvent.CALL_ANSWERED,
@@ -62,18 +53,17 @@ _TOLD_FAILED = {
     CallWord.ANSWER: CallEvent.CALL_ANSWER_FAILED,
     CallWord.CONNECT: CallEvent.CALL_CONNECT_FAILED,
 }
-_END, _ROOM, _PLAYED = "end", "room", "played"
 
 
-class BaseCall(ABC):
+class BaseCall(CallAudio):
     """A phone call. Methods may be called from any task of the loop and be cancelled at any point."""
 
     def __init__(self, identity: CallIdentity, media: MediaClientConnection) -> None:
         self._identity = identity
         self._media = media
         self._handlers = Handlers(CallEvent)
-        self._tickets: dict[str, _Ticket] = {}
-        self._bells: dict[Hashable, Bell] = {}
+        self._bells = Bells(self._new_bell)
+        self._tickets: Tickets[CommandDone] = Tickets(self._bells)
         self._end_detail: str | None = None
         self._playouts_finished = 0
 
@@ -120,6 +110,16 @@ class BaseCall(ABC):
     def statistics(self) -> MediaStatistics:
         """Return a frozen snapshot: states, bytes and frames each way, buffer, credit, drops."""
         return self._media.statistics()
+
+    def to_json(self) -> str:
+        """Write the call as text for another process to take over with ``from_json``, ours or the vendor's.
+
+        Only before anything was said on it: raises WSSCallStateError later. The text holds the call's token;
+        who takes the call over is the one to answer it.
+        """
+        if self.state is not CallState.PENDING or self._media.started or self._media.wants_transport:
+            raise WSSCallStateError(f"a call can be handed over only before it is used; it is {self.state.value}")
+        return write_handover(self._identity, self._media)
 
     # ------------------------------------------------------------------ handlers
 
@@ -190,7 +190,7 @@ class BaseCall(ABC):
     async def wait_ended(self) -> EndReason:
         """Wait until the call is over and return why."""
         while (reason := self._media.end_reason) is None:
-            await self._bell(_END)
+            await self._bells.wait(END)
         return reason
 
     def cut(self) -> None:
@@ -201,90 +201,12 @@ class BaseCall(ABC):
     async def wait_closed(self) -> None:
         """Wait until the media connection is closed too, at most 2 seconds after the call ended."""
         while not self._media.lost:
-            await self._bell(_END)
-
-    # ------------------------------------------------------------------ audio
-
-    async def send_audio(self, audio_data: bytes) -> None:
-        """Queue 16-bit mono PCM of any length, all or nothing; never waits.
-
-        Raises BufferFullError (nothing was queued), BufferClosedError after the end, WSSCallStateError before
-        the answer, TypeError for non-bytes, ValueError for half a sample.
-        """
-        pcm = _pcm(audio_data)
-        try:
-            self._media.send_audio(pcm, now=self._clock())
-        except PlayoutFull as error:
-            raise BufferFullError(str(error)) from None
-        except CallOver as error:
-            raise BufferClosedError(str(error)) from None
-        except LocalProtocolError as error:
-            raise WSSCallStateError(str(error)) from None
-        self.settle()
-
-    async def wait_for_room(self, size: int) -> None:
-        """Wait until ``size`` bytes can be queued.
-
-        Raises BufferClosedError when the call ends, ValueError for more than the queue ever holds.
-        """
-        if size > self._media.capacity:
-            raise ValueError(f"{size} bytes never fit: the queue holds {self._media.capacity}")
-        while not self._media.over and self._media.room < size:
-            await self._bell(_ROOM)
-        if self._media.over:
-            raise BufferClosedError("the call is over")
-
-    async def drain(self, timeout: float | None = None) -> bool:
-        """Wait until all queued audio has been taken and, by our estimate, heard.
-
-        Returns True then, False when ``timeout`` seconds were not enough or the call ended first.
-        """
-        try:
-            self._media.drain_audio(now=self._clock())
-        except CallOver:
-            return False
-        before = self._playouts_finished
-        self.settle()
-        with self._time_limit(timeout):
-            while self._media.end_reason is None and self._playouts_finished == before:
-                await self._bell(_PLAYED)
-        return self._playouts_finished != before
-
-    async def clear_send_audio_buffer(self) -> int:
-        """Drop queued audio here at once and at the service, and return how many bytes were queued here.
-
-        On a call that is over there is nothing to drop: 0.
-        """
-        if self._media.over:
-            return 0
-        dropped = self._media.bytes_queued
-        with suppress(WSSCallClosedError):  # the end of the call drops more than we asked for
-            await self._perform(self._media.interrupt)
-        return dropped
-
-    async def interrupt(self) -> int:
-        """Barge-in: the same as ``clear_send_audio_buffer``."""
-        return await self.clear_send_audio_buffer()
-
-    def get_send_audio_buffer_size(self) -> BufferSize:
-        """Return how many bytes are queued; the result may also be awaited."""
-        return BufferSize(self._media.bytes_queued)
-
-    def audio_stream(self, channel: int = 0) -> AsyncIterator[bytes]:
-        """Iterate over received PCM, chunk by chunk. One reader per channel.
-
-        Before the answer it waits; when the call ends, or its connection is lost, it ends quietly.
-        """
-        return AudioStream(lambda: self._next_chunk(channel))
-
-    async def _next_chunk(self, channel: int) -> bytes | None:
-        while (chunk := self._media.next_audio(channel)) is None:
-            if self._media.over:
-                return None
-            await self._bell(channel)
-        return chunk
+            await self._bells.wait(END)
 
     # ------------------------------------------------------------------ inside
+
+    async def _perform_interrupt(self) -> None:
+        await self._perform(self._media.interrupt)
 
     async def _leave(self, say: Say, word: CallWord, drain: float) -> CommandResult:
         if drain > 0:
@@ -301,17 +223,7 @@ class BaseCall(ABC):
             raise WSSCallClosedError(str(error)) from None
         except LocalProtocolError as error:
             raise WSSCallStateError(str(error)) from None
-        ticket = self._tickets.setdefault(ticket_id, _Ticket())
-        self.settle()
-        ticket.waiters += 1
-        try:
-            while ticket.done is None:
-                await self._bell(ticket_id)
-        finally:
-            ticket.waiters -= 1
-            if not ticket.waiters:
-                self._tickets.pop(ticket_id, None)
-        return self._result(ticket.done)
+        return self._result(await self._tickets.outcome(ticket_id, self.settle))
 
     def _result(self, done: CommandDone) -> CommandResult:
         name = done.command.value
@@ -328,43 +240,27 @@ class BaseCall(ABC):
             case Outcome.CALL_OVER:
                 raise WSSCallClosedError(f"{name} came too late: the call is over ({self.end_reason})")
 
-    async def _bell(self, key: Hashable) -> None:
-        bell = self._bells.get(key)
-        if bell is None:
-            bell = self._bells[key] = self._new_bell()
-        await bell.wait()
-
-    def _ring(self, *keys: Hashable) -> None:
-        for key in keys:
-            bell = self._bells.pop(key, None)
-            if bell is not None:
-                bell.set()
-
     def settle(self) -> None:
         """Report what the media connection has to report; call after everything that touches it."""
         for event in self._media.events():
             match event:
                 case AudioArrived():
-                    self._ring(event.channel)
+                    self._bells.ring(event.channel)
                 case CommandDone():
-                    ticket = self._tickets.get(event.command_id)
-                    if ticket is not None:
-                        ticket.done = event
-                        self._ring(event.command_id)
+                    self._tickets.resolve(event.command_id, event)
                 case PlayoutFinished():
                     self._playouts_finished += 1
-                    self._ring(_PLAYED)
+                    self._bells.ring(PLAYED)
                 case ConnectionOpened() | ConnectionLost() | FrameDropped() | CallNoticed():
                     self._note(event)
                     if isinstance(event, ConnectionLost):
                         self._end_detail = str(event.error) if event.error else None
-                        self._ring(*list(self._bells))
+                        self._bells.ring_all()
                 case CallChanged() | CallFailedToMove() | CallErrorReported() | CallEnded():
                     self._report(event)
                 case UpgradeRequested():
                     pass
-        if self._bells and self._media.room:
-            self._ring(_ROOM)
+        self._bells.ring(ROOM)
         self._woken()
 
     def _report(self, event: CallChanged | CallFailedToMove | CallErrorReported | CallEnded) -> None:
@@ -377,7 +273,7 @@ class BaseCall(ABC):
                 self._tell(CallEvent.CALL_ERROR, _error_data(event.error_code, event.error_message))
             case CallEnded():
                 self._tell(CallEvent.CALL_TERMINATED, event.reason)
-                self._ring(*list(self._bells))
+                self._bells.ring_all()
                 self._ended(event)
 
     def _tell(self, event: CallEvent, argument: object) -> None:
@@ -387,16 +283,8 @@ class BaseCall(ABC):
     # ------------------------------------------------------------------ what an adapter supplies
 
     @abstractmethod
-    def _clock(self) -> float:
-        """Return monotonic seconds."""
-
-    @abstractmethod
     def _new_bell(self) -> Bell:
         """Return a fresh one-shot event."""
-
-    @abstractmethod
-    def _time_limit(self, seconds: float | None) -> AbstractContextManager[TimeLimit]:
-        """Return a scope that stops its body after that many seconds; None for never."""
 
     @abstractmethod
     def _run_handler(self, call: Callable[[], object], event: str) -> None:
@@ -417,13 +305,3 @@ class BaseCall(ABC):
 
 def _error_data(code: str | None, message: str | None) -> dict[str, str | None]:
     return {"error_code": code, "error_message": message}
-
-
-def _pcm(audio: object) -> bytes:
-    if isinstance(audio, bytes):
-        return audio
-    if isinstance(audio, bytearray):
-        return bytes(audio)
-    if isinstance(audio, memoryview):
-        return audio.tobytes()
-    raise TypeError(f"audio must be bytes of 16-bit PCM, got {type(audio).__name__}")

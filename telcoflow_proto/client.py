@@ -11,21 +11,43 @@ from typing import final
 
 import attrs
 
+from telcoflow_proto.attempt import Attempt
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.chance import Chance, Entropy
+from telcoflow_proto.client_events import (
+    CallIdentity,
+    CallOffered,
+    CallUnreachable,
+    ClaimLost,
+    ClientLost,
+    ClientMachineEvent,
+    ClientReady,
+    ClientStatistics,
+    SessionLost,
+    TransportWanted,
+)
 from telcoflow_proto.client_table import CLIENT_TABLE, ClientState, ClientWord, describe, judge
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.control.connection import ControlClientConnection
 from telcoflow_proto.control.events import ClientControlEvent, RequestDone, SetupCompleted
-from telcoflow_proto.control.messages import CallIn, MessageIn, OpenSession, SessionClosed, SessionNotice
+from telcoflow_proto.control.messages import (
+    CallFlow,
+    CallIn,
+    Channel,
+    MessageIn,
+    OpenSession,
+    SessionClosed,
+    SessionNotice,
+)
 from telcoflow_proto.control.table import ControlState, SessionState
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, DoorEvent, FrameDropped
-from telcoflow_proto.errors import ProtocolError, RemoteProtocolError
+from telcoflow_proto.errors import LocalProtocolError, RemoteProtocolError
 from telcoflow_proto.handshake import UpgradeRequested, printable
+from telcoflow_proto.jsontext import JsonObject
 from telcoflow_proto.limits import DEFAULT_LIMITS, Limits
 from telcoflow_proto.machine import Machine
 from telcoflow_proto.media.connection import MediaClientConnection
-from telcoflow_proto.origin import WsUrl, check_media_url
+from telcoflow_proto.origin import check_media_url
 from telcoflow_proto.replies import Outcome
 from telcoflow_proto.roles import Role
 from telcoflow_proto.timers import earliest
@@ -34,155 +56,12 @@ _CLAIMED_ACTIVITIES = ("NEW_INCOMING_CALL", "RESUME")
 
 
 @final
-@attrs.frozen(kw_only=True)
-class CallIdentity:
-    """Who calls whom, and the ids. ``direction`` is "MT" for a call that came in, "MO" for a dialled one."""
+@attrs.define(eq=False, kw_only=True)
+class _Held:
+    """A session the application holds: what to do with it after a reconnect."""
 
-    call_id: str
-    session_id: str
-    caller: str | None
-    callee: str | None
-    direction: str = "MT"
-
-
-@final
-@attrs.frozen(kw_only=True)
-class TransportWanted:
-    """Open a byte stream to ``url`` (TLS if secure) and drive ``attempt`` over it, or say ``fail_transport``."""
-
-    url: WsUrl
-    attempt: "Attempt"
-
-
-@final
-@attrs.frozen(kw_only=True)
-class ClientReady:
-    """The control connection is set up; ``attempt`` 0 is the first time, else how many attempts it took."""
-
-    attempt: int
-
-
-@final
-@attrs.frozen(kw_only=True)
-class ClientLost:
-    """The control connection is gone. The next attempt starts in ``retry_in`` seconds; None: there is none.
-
-    ``credentials_refused`` tells that another attempt with the same ones is pointless, ``wanted`` that we
-    closed it ourselves.
-    """
-
-    code: int
-    reason: str
-    error: ProtocolError | None
-    credentials_refused: bool
-    wanted: bool
-    attempt: int
-    retry_in: float | None
-
-
-@final
-@attrs.frozen(kw_only=True)
-class CallOffered:
-    """A call is ours. ``media`` is its connection, not opened yet: the first command wants a transport."""
-
-    identity: CallIdentity
-    media: MediaClientConnection
-
-
-@final
-@attrs.frozen(kw_only=True)
-class CallUnreachable:
-    """A call is ours but its media URL must not be used; it is left alone."""
-
-    call_id: str
-    error: RemoteProtocolError
-
-
-@final
-@attrs.frozen(kw_only=True)
-class ClaimLost:
-    """A session was not given to us. Another worker being first (``SESSION_BUSY``) is everyday life."""
-
-    session_id: str
-    outcome: Outcome
-    error_code: str | None
-
-
-ClientMachineEvent = (
-    TransportWanted
-    | ClientReady
-    | ClientLost
-    | CallOffered
-    | CallUnreachable
-    | ClaimLost
-    | RequestDone
-    | SessionNotice
-    | SessionClosed
-    | MessageIn
-    | FrameDropped
-)
-
-
-@final
-@attrs.frozen(kw_only=True)
-class ClientStatistics:
-    """A snapshot of a client."""
-
-    state: ClientState
-    connections: int
-    calls_offered: int
-    calls_live: int
-    duplicates: int
-    claims_lost: int
-    notices_waiting: int
-    notices_dropped: int
-    bad_frames: int
-
-
-@final
-class Attempt:
-    """One control connection of a client machine, as a byte door.
-
-    Once superseded it does nothing more: a stream that lingers can neither disturb the next connection nor
-    take its bytes.
-    """
-
-    def __init__(self, machine: "ClientMachine", control: ControlClientConnection) -> None:
-        self._machine = machine
-        self._control = control
-
-    @property
-    def _current(self) -> bool:
-        return self._machine.control is self._control
-
-    @property
-    def closed(self) -> bool:
-        """True when the byte stream should be closed, after writing ``data_to_send()`` once more."""
-        return not self._current or self._control.closed
-
-    def start(self, *, now: float) -> None:
-        """The stream is connected."""
-        if self._current:
-            self._machine.start(now=now)
-
-    def receive_data(self, data: bytes, *, now: float) -> None:
-        """Take bytes from the stream."""
-        if self._current:
-            self._machine.receive_data(data, now=now)
-
-    def receive_eof(self, *, now: float) -> None:
-        """The stream has ended."""
-        if self._current:
-            self._machine.receive_eof(now=now)
-
-    def fail_transport(self, detail: str, *, now: float) -> None:
-        """The stream could not be opened, or broke."""
-        if self._current:
-            self._machine.fail_transport(detail, now=now)
-
-    def data_to_send(self, *, now: float | None = None) -> bytes:
-        """Take the bytes to write, the last ones of a superseded connection included."""
-        return self._control.data_to_send(now=now)
+    channel: str
+    readied: bool = False
 
 
 @final
@@ -215,6 +94,10 @@ class ClientMachine:
         self._accepting = False
         self._closing = False
         self._claims: set[str] = set()
+        self._held: dict[str, _Held] = {}
+        self._resuming: set[str] = set()
+        self._created: set[str] = set()
+        self._flow: CallFlow | None = None
         self._retry_at: float | None = None
         self._ready_at: float | None = None
         self._attempt = 0
@@ -273,6 +156,44 @@ class ClientMachine:
     def release(self, call_id: str) -> None:
         """Forget a call that is over. Its id stays remembered, so a repeated offer is not a new call."""
         self._calls.pop(call_id, None)
+
+    # ------------------------------------------------------------------ requests of the application
+
+    def open_session(self, session_id: str, *, now: float) -> str:
+        """Claim a session for the application; ``RequestDone`` tells how it went.
+
+        This and the other requests raise LocalProtocolError while there is no control connection.
+        """
+        return self._ready_control().open_session(session_id, now=now)
+
+    def create_session(self, *, channel: str, remote_address: str, now: float) -> str:
+        """Start a session from our side; it is claimed like any other."""
+        return self._ready_control().create_session(channel=channel, remote_address=remote_address, now=now)
+
+    def ready(self, session_id: str, *, now: float) -> None:
+        """Ask for the events of a session the application has claimed."""
+        self._ready_control().ready(session_id, now=now)
+        self._held[session_id].readied = True
+
+    def send_message(self, session_id: str, content: JsonObject, *, now: float) -> str:
+        """Send a message in a session that is ready."""
+        return self._ready_control().send_message(session_id, content, now=now)
+
+    def set_up_call_flow(self, flow: CallFlow, *, now: float) -> str:
+        """Say what the service shall send our way; said again after every reconnect."""
+        request_id = self._ready_control().set_up_call_flow(flow, now=now)
+        self._flow = flow
+        return request_id
+
+    def _ready_control(self) -> ControlClientConnection:
+        if self._control is None or self._control.state is not ControlState.READY:
+            raise LocalProtocolError(f"there is no control connection: the client is {self.state.value}")
+        return self._control
+
+    def _say_ready(self, session_id: str, now: float) -> None:
+        """The session, or the connection, may have ended in the bytes right behind the response."""
+        if self._control is not None and self._control.session_state(session_id) is SessionState.CLAIMED:
+            self._control.ready(session_id, now=now)
 
     # ------------------------------------------------------------------ the byte door of the moment
 
@@ -370,6 +291,7 @@ class ClientMachine:
                     self._ready_at = now
                     self.was_ready = True
                     self._events.append(ClientReady(attempt=self._attempt))
+                    self._resume(now)
             case SessionNotice():
                 self._on_notice(event, now)
             case RequestDone():
@@ -390,6 +312,7 @@ class ClientMachine:
             self._bad_frames_before += self._control.bad_frames
             self._control = None
         self._claims.clear()
+        self._resuming.clear()
         if self._ready_at is not None and now - self._ready_at >= self._backoff.healthy_after:
             self._attempt = 0
         self._ready_at = None
@@ -436,16 +359,45 @@ class ClientMachine:
             return
         self._claims.add(self._control.open_session(notice.session_id, now=now))
 
+    def _resume(self, now: float) -> None:
+        """The service knows nothing of the connection before: claim again what can be claimed again."""
+        control = self._control
+        if control is None or control.state is not ControlState.READY:
+            return
+        for session_id, held in list(self._held.items()):
+            if held.channel == Channel.WA:
+                self._resuming.add(control.open_session(session_id, now=now))
+            else:
+                self._lose(session_id)
+        if self._flow is not None:
+            control.set_up_call_flow(self._flow, now=now)
+
+    def _lose(self, session_id: str) -> None:
+        del self._held[session_id]
+        self._events.append(SessionLost(session_id=session_id))
+
     def _on_request_done(self, done: RequestDone, now: float) -> None:
-        if done.request_id not in self._claims or not isinstance(done.request, OpenSession):
+        if not isinstance(done.request, OpenSession):
+            if done.session_id is not None:
+                self._created.add(done.session_id)
+            self._events.append(done)
+            return
+        session_id = done.request.session_id
+        if done.request_id in self._resuming:
+            self._resuming.discard(done.request_id)
+            if done.outcome is not Outcome.DONE:
+                self._lose(session_id)
+            elif self._held[session_id].readied:
+                self._say_ready(session_id, now)
+            return
+        if done.request_id not in self._claims:
+            if done.session is not None:
+                self._held[session_id] = _Held(channel=done.session.channel)
             self._events.append(done)
             return
         self._claims.discard(done.request_id)
-        session_id = done.request.session_id
         if done.outcome is Outcome.DONE:
-            # The session, or the connection, may have ended in the bytes right behind the response.
-            if self._control is not None and self._control.session_state(session_id) is SessionState.CLAIMED:
-                self._control.ready(session_id, now=now)
+            self._say_ready(session_id, now)
             return
         self._claims_lost += 1
         self._events.append(ClaimLost(session_id=session_id, outcome=done.outcome, error_code=done.error_code))
@@ -464,7 +416,11 @@ class ClientMachine:
             self._events.append(CallUnreachable(call_id=call.call_id, error=error))
             return
         identity = CallIdentity(
-            call_id=call.call_id, session_id=call.session_id, caller=call.caller, callee=call.callee
+            call_id=call.call_id,
+            session_id=call.session_id,
+            caller=call.caller,
+            callee=call.callee,
+            direction="MO" if call.session_id in self._created else "MT",
         )
         media = MediaClientConnection(
             url=url,
@@ -481,6 +437,8 @@ class ClientMachine:
 
     def _on_session_closed(self, closed: SessionClosed, now: float) -> None:
         self._waiting.pop(closed.session_id, None)
+        self._held.pop(closed.session_id, None)
+        self._created.discard(closed.session_id)
         for identity, media in list(self._calls.values()):
             if identity.session_id == closed.session_id:
                 media.session_closed(closed.reason, now=now)

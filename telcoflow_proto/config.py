@@ -107,6 +107,31 @@ class ClientConfig:
         )
 
     @classmethod
+    def for_handover(
+        cls,
+        *,
+        sample_rate: int = 24000,
+        audio_mode: str = "mixed",
+        base_url: str | None = None,
+        ca_path: str | None = None,
+        media_hosts: Sequence[str] = (),
+        allow_plaintext: bool = False,
+    ) -> Self:
+        """Configure a process that only takes over calls: it needs no credentials, the call brings its token.
+
+        ``sample_rate`` and ``audio_mode`` must be those of the process that handed the call over.
+        """
+        return cls._checked(
+            base_url,
+            allow_plaintext=allow_plaintext,
+            media_hosts=media_hosts,
+            ca_path=ca_path,
+            sample_rate=sample_rate,
+            buffer_size=DEFAULT_LIMITS.audio_out_bytes,
+            audio_mode=audio_mode,
+        )
+
+    @classmethod
     def _checked(
         cls,
         base_url: str | None,

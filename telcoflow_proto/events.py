@@ -28,6 +28,15 @@ class CallEvent(enum.StrEnum):
     CALL_ERROR = "call.error"
 
 
+@final
+class SessionEvent(enum.StrEnum):
+    """What a session tells."""
+
+    INCOMING_CALL = "call.new"
+    INCOMING_MESSAGE = "message.new"
+    CLOSED = "session.closed"
+
+
 INCOMING_CALL = "call.new"
 INCOMING_MESSAGE = "message.new"
 SESSION_NOTIFIED = "session.notified"

@@ -72,6 +72,14 @@ class WSSCallCommandError(WSSCallError):
         self.error_message = error_message
 
 
+class WSSCallUnansweredError(WSSCallCommandError):
+    """Nobody picked up in the ring time."""
+
+
+class WSSCallRefusedError(WSSCallCommandError):
+    """The other end is busy, or declined."""
+
+
 class WSSCallCommandTimeoutError(WSSCallError):
     """The service did not answer a command in time. Whether it was carried out is unknown."""
 
@@ -113,3 +121,9 @@ SESSION_ERRORS: dict[str, type[SessionError]] = {
     "SESSION_ALREADY_EXISTS": SessionAlreadyExists,
 }
 """Error codes with a class of their own; every other code is a plain SessionError that names it."""
+
+
+def session_error(code: str | None, message: str = "", *, owner: str | None = None) -> SessionError:
+    """Return the error for a code of the service, known or not."""
+    known = code or "UNKNOWN"
+    return SESSION_ERRORS.get(known, SessionError)(known, message, owner=owner)

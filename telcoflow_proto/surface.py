@@ -1,6 +1,7 @@
 """The small things users hold and adapters supply: results, streams, and what an event loop must offer."""
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable
+from pathlib import PurePath
 from typing import Protocol, Self, final
 
 import attrs
@@ -44,6 +45,35 @@ class BufferSize(int):
     def __await__(self) -> Generator[None, None, int]:
         yield from ()
         return int(self)
+
+
+@final
+class Interruption(int):
+    """Bytes that were dropped from the outgoing queue, and what that means to the ear. Milliseconds, estimated."""
+
+    milliseconds_dropped: int
+    milliseconds_heard: int
+
+    def __new__(cls, dropped: int, *, milliseconds_dropped: int, milliseconds_heard: int) -> Self:
+        """Make one: an int with two more numbers."""
+        self = super().__new__(cls, dropped)
+        self.milliseconds_dropped = milliseconds_dropped
+        self.milliseconds_heard = milliseconds_heard
+        return self
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Played:
+    """What became of audio that was played. ``complete`` is False if it was interrupted, or the call ended."""
+
+    bytes_queued: int
+    seconds_heard: float
+    complete: bool
+
+
+AudioSource = bytes | bytearray | memoryview | str | PurePath | Iterable[bytes] | AsyncIterable[bytes]
+"""16-bit mono PCM at the call's rate: all at once, piece by piece, or as the path of a WAV file."""
 
 
 @final

@@ -1,17 +1,19 @@
 """A call, driven by trio."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, final
 
 import trio
 
 from telcoflow_proto.base_call import BaseCall
-from telcoflow_proto.client import CallIdentity
+from telcoflow_proto.client_events import CallIdentity
+from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.media.events import CallEnded, CallNoticed
+from telcoflow_proto.recording import AsyncFile
 from telcoflow_proto.surface import Bell, TimeLimit
 from telcoflow_trio import _log
 from telcoflow_trio._dial import explain
@@ -36,12 +38,24 @@ class ActiveCall(BaseCall):
         self.handlers_running = 0
         self.log = _log.of_call(identity.call_id)
 
+    @classmethod
+    def from_json(cls, text: str, *, config: ClientConfig | None = None) -> "ActiveCall":
+        """Take over a call another process has written with ``to_json``, without a client.
+
+        ``config`` says where a token may go and at which rate the call talks; without it the environment and
+        the defaults do. The call's tasks live in the event loop until the call is over; with a client, use
+        ``client.adopt`` instead. Raises WSSCallError that says what is wrong with the text.
+        """
+        from telcoflow_trio.client import TelcoflowClient, TelcoflowClientConfig  # noqa: PLC0415 - they know each other
+
+        return TelcoflowClient.detached(config or TelcoflowClientConfig.for_handover()).adopt(text)
+
     async def carry(self) -> None:
         """Open the media connection and run it to its end. The client calls this once."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._alarm.run)
             try:
-                stream = await self._client.dial(self._media.url)
+                stream = await self._client.open_stream(self._media.url)
             except OSError as error:
                 self._media.fail_transport(explain(error, self._media.url), now=self._clock())
                 self.settle()
@@ -60,6 +74,15 @@ class ActiveCall(BaseCall):
 
     def _new_bell(self) -> Bell:
         return trio.Event()
+
+    def _start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
+        self._client.start(task)
+
+    async def _open_file(self, path: str) -> AsyncFile:
+        return await trio.open_file(path, "wb")
+
+    async def _read_file(self, path: str) -> bytes:
+        return await trio.Path(path).read_bytes()
 
     def _time_limit(self, seconds: float | None) -> AbstractContextManager[TimeLimit]:
         return trio.move_on_after(math.inf if seconds is None else seconds)

@@ -2,8 +2,10 @@
 
 import contextvars
 import inspect
+import math
 import os
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, final
 
@@ -11,7 +13,7 @@ import trio
 
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.base_client import BaseClient
-from telcoflow_proto.client import (
+from telcoflow_proto.client_events import (
     CallIdentity,
     CallUnreachable,
     ClaimLost,
@@ -20,13 +22,13 @@ from telcoflow_proto.client import (
     TransportWanted,
 )
 from telcoflow_proto.config import ClientConfig
-from telcoflow_proto.control.events import RequestDone
 from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.exceptions import WSSConnectionError, WSSError
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.origin import WsUrl
-from telcoflow_proto.surface import Bell
-from telcoflow_trio import _log
+from telcoflow_proto.rest import RestRequest
+from telcoflow_proto.surface import Bell, TimeLimit
+from telcoflow_trio import _http, _log
 from telcoflow_trio._dial import Dial, dial, explain, tls_context
 from telcoflow_trio._driver import Alarm, Carrier
 from telcoflow_trio.call import ActiveCall
@@ -74,6 +76,14 @@ class TelcoflowClient(BaseClient[ActiveCall]):
         self._leave = trio.Event()
         self._left = trio.Event()
         self._hosted = False
+        self._detached = False
+
+    @classmethod
+    def detached(cls, config: ClientConfig) -> Self:
+        """Return a client that never connects: a home for calls that were handed over."""
+        client = cls(config)
+        client._detached = True
+        return client
 
     # ------------------------------------------------------------------ life
 
@@ -148,7 +158,7 @@ class TelcoflowClient(BaseClient[ActiveCall]):
 
     # ------------------------------------------------------------------ for the calls of this client
 
-    async def dial(self, url: WsUrl) -> trio.abc.Stream:
+    async def open_stream(self, url: WsUrl) -> trio.abc.Stream:
         """Open a byte stream to a URL's host and port. Raises OSError."""
         if self._dial is not None:
             return await self._dial(url)
@@ -158,14 +168,19 @@ class TelcoflowClient(BaseClient[ActiveCall]):
 
     def start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         """Start a task that ends with the client."""
+        self._start(task)
+
+    def _start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         if self._nursery is not None:
             self._nursery.start_soon(task)
+        elif self._detached:
+            trio.lowlevel.spawn_system_task(task, context=contextvars.copy_context())
 
     def start_shielded(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         """Start a task that moves bytes: it outlives a cancellation from outside until the client is left."""
 
         async def run() -> None:
-            if self._nursery is None:
+            if self._nursery is None and not self._detached:
                 return  # the client was left before this task had its first turn
             with trio.CancelScope(shield=True) as scope:
                 self._scopes.add(scope)
@@ -201,13 +216,22 @@ class TelcoflowClient(BaseClient[ActiveCall]):
         if self._carrier is not None:
             self._carrier.wake()
 
+    def _time_limit(self, seconds: float | None) -> AbstractContextManager[TimeLimit]:
+        return trio.move_on_after(math.inf if seconds is None else seconds)
+
+    async def _http(self, request: RestRequest) -> tuple[int, bytes]:
+        try:
+            return await _http.send(request, self._config, self._tls or tls_context(self._config))
+        except OSError as error:
+            raise WSSConnectionError(str(error)) from None
+
     def _open_transport(self, wanted: TransportWanted) -> None:
         carrier = self._carrier = Carrier(wanted.attempt, self._settle)
 
         async def carry() -> None:
             self._tls = None  # a certificate may have been rotated since
             try:
-                stream = await self.dial(wanted.url)
+                stream = await self.open_stream(wanted.url)
             except OSError as error:
                 wanted.attempt.fail_transport(explain(error, wanted.url), now=self._clock())
                 self._settle()
@@ -244,7 +268,7 @@ class TelcoflowClient(BaseClient[ActiveCall]):
             call.log.warning("closing the call after a handler failed did not work: %s", error)
             await call.force_disconnect()
 
-    def _note(self, event: ClientReady | ClientLost | CallUnreachable | ClaimLost | FrameDropped | RequestDone) -> None:
+    def _note(self, event: ClientReady | ClientLost | CallUnreachable | ClaimLost | FrameDropped) -> None:
         match event:
             case ClientReady():
                 _log.control.info("the control connection to %s is ready", self._config.base)
@@ -260,5 +284,3 @@ class TelcoflowClient(BaseClient[ActiveCall]):
                 _log.control.info("session %s went elsewhere: %s", event.session_id, event.error_code)
             case FrameDropped():
                 _log.control.warning("a frame was dropped: %s", event.error)
-            case RequestDone():
-                _log.control.debug("request %s: %s", event.request_id, event.outcome.value)

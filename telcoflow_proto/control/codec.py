@@ -244,14 +244,14 @@ def _decode_call_in(fields: Fields) -> ControlMessage:
         session_id=fields.text("sessionId"),
         call_id=fields.text("callId"),
         url=fields.text("url"),
-        token=_header_safe(fields, "token"),
+        token=header_safe(fields, "token"),
         organization=fields.optional_text("orgUuid"),
         caller=fields.optional_text("from"),
         callee=fields.optional_text("to"),
     )
 
 
-def _header_safe(fields: Fields, name: str) -> str:
+def header_safe(fields: Fields, name: str) -> str:
     """A text that will stand in an HTTP header: visible ASCII, or it could forge another header."""
     text = fields.text(name)
     if not (text.isascii() and text.isprintable()) or " " in text:

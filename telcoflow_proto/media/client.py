@@ -1,5 +1,7 @@
 """The client role of the media plane: commands, their outcomes, and speech against credit."""
 
+from typing import TYPE_CHECKING
+
 from telcoflow_proto.chance import Entropy
 from telcoflow_proto.door import Message
 from telcoflow_proto.errors import CallOver
@@ -23,6 +25,9 @@ from telcoflow_proto.media.table import COMMANDS, GRACE, RING_TIMES, CallState, 
 from telcoflow_proto.replies import Expected, Outcome, Replies
 from telcoflow_proto.roles import Role
 from telcoflow_proto.timers import earliest
+
+if TYPE_CHECKING:
+    from telcoflow_proto.recording import StereoTrack
 
 _LEAVING = (CallWord.CLOSE, CallWord.DISCONNECT)
 _END_REASONS = {
@@ -70,6 +75,7 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         self._frames_sent = 0
         self._last_command_seconds: float | None = None
         self._draining = False
+        self.track: StereoTrack | None = None
         self.audio_mode: str | None = None
 
     # ------------------------------------------------------------------ commands
@@ -164,6 +170,37 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         """Outgoing PCM bytes that can be queued now."""
         return self._playout.room
 
+    @property
+    def bytes_sent(self) -> int:
+        """Outgoing PCM bytes that have left."""
+        return self._playout.sent
+
+    @property
+    def audio_clears(self) -> int:
+        """How often queued audio was dropped: who plays something long looks whether this moved."""
+        return self._playout.clears
+
+    def bytes_heard(self, *, now: float) -> int:
+        """Estimate how many bytes of our speech have been heard by ``now``."""
+        return self._playout.heard(now=now)
+
+    def milliseconds_heard(self, *, now: float) -> int:
+        """Estimate how many milliseconds of our speech have been heard by ``now``."""
+        return round(self._playout.seconds_of(self._playout.heard(now=now)) * 1000)
+
+    def milliseconds_unheard(self, *, now: float) -> int:
+        """Estimate how many milliseconds of our speech are queued, here or at the service, at ``now``."""
+        return round(self._playout.seconds_of(self._playout.unheard(now=now)) * 1000)
+
+    def seconds_of(self, size: int) -> float:
+        """Return how long ``size`` bytes of PCM sound at this call's rate."""
+        return self._playout.seconds_of(size)
+
+    def _on_binary(self, data: bytes, now: float) -> None:
+        super()._on_binary(data, now)
+        if self.track is not None and data[:1] == b"\0":
+            self.track.heard(data[1:], at=now)
+
     def send_audio(self, pcm: bytes, *, now: float) -> None:
         """Queue 16-bit mono PCM: all of it or, raising, none.
 
@@ -200,8 +237,11 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
     def _more_to_send(self, now: float) -> list[Message]:
         if self.over:
             return []
+        heard_at = max(self._playout.heard_at, now)
         frames = self._playout.frames(now=now)
         self._frames_sent += len(frames)
+        if self.track is not None:
+            self.track.said(b"".join(frames), at=heard_at)
         return [b"\x00" + frame for frame in frames]
 
     # ------------------------------------------------------------------ hearing

@@ -10,6 +10,7 @@ from telcoflow_proto.media.events import ClientMediaEvent, ServerMediaEvent
 from telcoflow_proto.media.server import MediaServer
 from telcoflow_proto.origin import WsUrl
 from telcoflow_proto.roles import Role
+from telcoflow_proto.secret import Secret
 from telcoflow_proto.version import WIRE_VERSION
 from telcoflow_proto.websocket import Heartbeat, WebSocketLink
 
@@ -45,6 +46,7 @@ class MediaClientConnection(ByteDoor[ClientMediaEvent], MediaClient):
             limits=limits,
         )
         self.url = url
+        self.token = Secret(token)
         self._link = WebSocketLink(
             Role.CLIENT,
             entropy=entropy,

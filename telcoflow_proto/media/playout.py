@@ -35,6 +35,8 @@ class Playout:
         self.credit = 0
         self.sent = 0
         self.dropped = 0
+        self.clears = 0
+        self._never_heard = 0
 
     @property
     def capacity(self) -> int:
@@ -89,6 +91,8 @@ class Playout:
         self._chunks.clear()
         self._at = self.queued = 0
         self.dropped += dropped
+        self.clears += 1
+        self._never_heard += self._under_way(now)
         self._heard_at = min(self._heard_at, now)
         return dropped
 
@@ -104,6 +108,21 @@ class Playout:
     def finished(self, *, now: float) -> bool:
         """Tell whether everything has been sent and, by our estimate, has been heard."""
         return not self.queued and now >= self._heard_at
+
+    def seconds_of(self, size: int) -> float:
+        """Return how long ``size`` bytes sound."""
+        return size / self._rate
+
+    def unheard(self, *, now: float) -> int:
+        """Estimate how many bytes are queued here or were sent and not heard yet."""
+        return self.queued + self._under_way(now)
+
+    def heard(self, *, now: float) -> int:
+        """Estimate how many of all bytes ever sent have been heard."""
+        return self.sent - self._never_heard - self._under_way(now)
+
+    def _under_way(self, now: float) -> int:
+        return min(self.sent, max(0, round((self._heard_at - now) * self._rate)))
 
     def tail_due_at(self) -> float | None:
         """Return when a tail shorter than a frame leaves, if one waits for that."""

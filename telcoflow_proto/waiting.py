@@ -1,0 +1,80 @@
+"""Waiting without an event loop: bells by key, and the outcomes people wait for under an id."""
+
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar, final
+
+from telcoflow_proto.surface import Bell
+
+Done = TypeVar("Done")
+
+
+@final
+class Bells:
+    """One-shot events by key. A bell exists only while somebody waits for it."""
+
+    def __init__(self, new_bell: Callable[[], Bell]) -> None:
+        self._new_bell = new_bell
+        self._bells: dict[Hashable, Bell] = {}
+
+    async def wait(self, key: Hashable) -> None:
+        """Wait until this key is rung."""
+        bell = self._bells.get(key)
+        if bell is None:
+            bell = self._bells[key] = self._new_bell()
+        await bell.wait()
+
+    def ring(self, key: Hashable) -> None:
+        """Wake everybody who waits for this key."""
+        bell = self._bells.pop(key, None)
+        if bell is not None:
+            bell.set()
+
+    def ring_all(self) -> None:
+        """Wake everybody: the world has changed, look again."""
+        bells, self._bells = self._bells, {}
+        for bell in bells.values():
+            bell.set()
+
+
+@final
+class _Ticket(Generic[Done]):
+    __slots__ = ("done", "waiters")
+
+    def __init__(self) -> None:
+        self.done: Done | None = None
+        self.waiters = 0
+
+
+@final
+class Tickets(Generic[Done]):
+    """Outcomes by id. Nothing is kept for a waiter that was cancelled, or for an id nobody waits for."""
+
+    def __init__(self, bells: Bells) -> None:
+        self._bells = bells
+        self._tickets: dict[str, _Ticket[Done]] = {}
+
+    def __len__(self) -> int:
+        return len(self._tickets)
+
+    async def outcome(self, id_: str, after: Callable[[], None]) -> Done:
+        """Wait for the outcome of ``id_``. ``after`` is called once the waiting can be served."""
+        ticket = self._tickets.setdefault(id_, _Ticket())
+        ticket.waiters += 1
+        try:
+            after()
+            while ticket.done is None:
+                await self._bells.wait(id_)
+        finally:
+            ticket.waiters -= 1
+            if not ticket.waiters:
+                self._tickets.pop(id_, None)
+        return ticket.done
+
+    def resolve(self, id_: str, done: Done) -> bool:
+        """Hand an outcome to those who wait for it; False if nobody does."""
+        ticket = self._tickets.get(id_)
+        if ticket is None:
+            return False
+        ticket.done = done
+        self._bells.ring(id_)
+        return True
