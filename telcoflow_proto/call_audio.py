@@ -3,14 +3,22 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager, aclosing, suppress
-from pathlib import PurePath
 
 from telcoflow_proto.errors import CallOver, LocalProtocolError, PlayoutFull
 from telcoflow_proto.exceptions import BufferClosedError, BufferFullError, WSSCallClosedError, WSSCallStateError
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.recording import AsyncFile, Recording, StereoTrack
 from telcoflow_proto.sound import chunked, one_piece, pieces_of, read_wav
-from telcoflow_proto.surface import AudioSource, AudioStream, BufferSize, Interruption, Played, TimeLimit
+from telcoflow_proto.surface import (
+    AudioSource,
+    AudioStream,
+    BufferSize,
+    Interruption,
+    PathLike,
+    Played,
+    TimeLimit,
+    path_text,
+)
 from telcoflow_proto.waiting import Bells
 
 END, ROOM, PLAYED = "end", "room", "played"
@@ -123,8 +131,8 @@ class CallAudio(ABC):
         return Played(bytes_queued=total, seconds_heard=self._media.seconds_of(heard), complete=complete)
 
     async def _pieces(self, source: AudioSource) -> AsyncGenerator[bytes, None]:
-        if isinstance(source, str | PurePath):
-            return one_piece(read_wav(await self._read_file(str(source)), self._media.sample_rate))
+        if isinstance(source, str | PathLike):
+            return one_piece(read_wav(await self._read_file(path_text(source)), self._media.sample_rate))
         if isinstance(source, bytes | bytearray | memoryview):
             return one_piece(_pcm(source))
         return pieces_of(source)
@@ -147,7 +155,7 @@ class CallAudio(ABC):
             await self._bells.wait(channel)
         return chunk
 
-    async def record(self, path: str | PurePath) -> Recording:
+    async def record(self, path: str | PathLike) -> Recording:
         """Record the call to a stereo WAV file: the agent left, the caller right, on one clock.
 
         The file is valid at any time, even if the process dies. The recording ends with the call, or with
@@ -156,7 +164,7 @@ class CallAudio(ABC):
         """
         if self._media.over:
             raise WSSCallClosedError("the call is over, there is nothing to record")
-        file = await self._open_file(str(path))
+        file = await self._open_file(path_text(path))
         self._media.track = StereoTrack(sample_rate=self._media.sample_rate, start=self._clock())
         recording = Recording(self._media.track, file, self._clock)
         self._start(lambda: recording.run(self._pause))

@@ -1,8 +1,8 @@
 """PCM in other clothes: WAV files read from bytes, and sources of audio turned into one kind of iterator."""
 
-import io
 import wave
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from io import BytesIO
 
 from telcoflow_proto.media.playout import SAMPLE_BYTES
 
@@ -10,7 +10,7 @@ from telcoflow_proto.media.playout import SAMPLE_BYTES
 def read_wav(data: bytes, sample_rate: int) -> bytes:
     """Return the PCM of a WAV file. Raises ValueError unless it is 16-bit mono at ``sample_rate`` Hz."""
     try:
-        with wave.open(io.BytesIO(data), "rb") as file:
+        with wave.open(BytesIO(data), "rb") as file:
             layout = (file.getnchannels(), file.getsampwidth(), file.getframerate())
             pcm = file.readframes(file.getnframes())
     except (wave.Error, EOFError):

@@ -1,8 +1,7 @@
 """The small things users hold and adapters supply: results, streams, and what an event loop must offer."""
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable
-from pathlib import PurePath
-from typing import Protocol, Self, final
+from typing import Protocol, Self, final, runtime_checkable
 
 import attrs
 
@@ -72,7 +71,21 @@ class Played:
     complete: bool
 
 
-AudioSource = bytes | bytearray | memoryview | str | PurePath | Iterable[bytes] | AsyncIterable[bytes]
+@runtime_checkable
+class PathLike(Protocol):
+    """Where a file is, as ``pathlib`` says it (the core itself opens nothing)."""
+
+    def __fspath__(self) -> str:
+        """Return the path as a text."""
+        ...
+
+
+def path_text(path: str | PathLike) -> str:
+    """Return a path as a text."""
+    return path if isinstance(path, str) else path.__fspath__()
+
+
+AudioSource = bytes | bytearray | memoryview | str | PathLike | Iterable[bytes] | AsyncIterable[bytes]
 """16-bit mono PCM at the call's rate: all at once, piece by piece, or as the path of a WAV file."""
 
 

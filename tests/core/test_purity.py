@@ -52,7 +52,8 @@ def imported(source: str) -> Iterator[str]:
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute here"
-            yield (node.module or "").partition(".")[0]
+            if (node.module, [name.name for name in node.names]) != ("io", ["BytesIO"]):  # memory, not a file
+                yield (node.module or "").partition(".")[0]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id not in {"__import__", "open", "print", "input", "eval", "exec"}, ast.unparse(node)
 
