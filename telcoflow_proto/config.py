@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 
 import attrs
 
+from telcoflow_proto.control.messages import AUDIO_MODES, SAMPLE_RATES
 from telcoflow_proto.handshake import Headers
 from telcoflow_proto.limits import DEFAULT_LIMITS
 from telcoflow_proto.origin import WsUrl, parse_ws_url
@@ -16,8 +17,6 @@ from telcoflow_proto.secret import Secret
 DEFAULT_BASE_URL = "wss://wss-prod.agentao.com"
 BASE_URL_VARIABLE = "TELCOFLOW_BASE_URL"
 CONTROL_PATH = "/v1/agent/session-manager"
-SAMPLE_RATES = (8000, 16000, 24000)
-AUDIO_MODES = ("mixed", "isolated")
 _SERVICE_HOSTS = ("*.agentao.com", "*.telcoflow.com")
 _BUFFER_SIZES = range(4096, 64 * 1024 * 1024 + 1)
 _T = TypeVar("_T")

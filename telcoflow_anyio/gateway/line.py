@@ -11,9 +11,15 @@ from telcoflow_anyio.gateway.audio import SAMPLE_BYTES, frame_bytes
 from telcoflow_anyio.gateway.faults import Faults
 from telcoflow_anyio.gateway.network import Mode, PhoneCall, PhoneState, Ring, Tick
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, DoorEvent, FrameDropped
-from telcoflow_proto.errors import LocalProtocolError
 from telcoflow_proto.handshake import UpgradeRequested
-from telcoflow_proto.media.events import AudioArrived, CallEnded, CommandReceived, EndReason, ServerMediaEvent
+from telcoflow_proto.media.events import (
+    AudioArrived,
+    CallEnded,
+    CommandExpired,
+    CommandReceived,
+    EndReason,
+    ServerMediaEvent,
+)
 from telcoflow_proto.media.messages import Command
 from telcoflow_proto.media.server import MediaServer
 from telcoflow_proto.media.table import CallWord
@@ -24,8 +30,6 @@ if TYPE_CHECKING:
 _MODES = {CallWord.BARGE: Mode.BARGE, CallWord.WHISPER: Mode.WHISPER, CallWord.SPY: Mode.SPY}
 _RING_ERRORS = {Ring.BUSY: "CALLEE_BUSY", Ring.UNANSWERED: "CALL_UNANSWERED"}
 _TALKING = (PhoneState.ANSWERED, PhoneState.CONNECTED)
-_GIVE_UP_BEFORE = 0.2
-"""Seconds before the client's own deadline we stop ringing, or the core would answer TIMEOUT in our place."""
 
 
 @final
@@ -92,6 +96,8 @@ class AgentLine:
         match event:
             case CommandReceived():
                 self._obey(event.command, anyio.current_time())
+            case CommandExpired():
+                self._settle_command(event.command, "TIMEOUT")
             case AudioArrived():
                 while (pcm := self.media.next_audio()) is not None:
                     self.frames_in += 1
@@ -116,9 +122,9 @@ class AgentLine:
         if refusal is not None:
             self._reply(command, refusal, now)
         elif word is CallWord.CONNECT:
-            self._network.ring((command.ring_time_seconds or 0) - _GIVE_UP_BEFORE)
+            self._network.ring(command.ring_time_seconds or 0)
         elif word is CallWord.ANSWER and self._outbound:
-            self._network.ring(command.timeout_ms / 1000 - _GIVE_UP_BEFORE, leads_to=PhoneState.ANSWERED)
+            self._network.ring(command.timeout_ms / 1000, leads_to=PhoneState.ANSWERED)
         else:
             if word is CallWord.ANSWER:
                 self._network.answer()
@@ -130,18 +136,16 @@ class AgentLine:
             self._ask_for_speech(now)
 
     def _reply(self, command: Command, error_code: str | None, now: float) -> None:
+        self._settle_command(command, error_code)
+        if error_code is None:
+            self.media.succeed(command.command_id, now=now)
+        else:
+            self.media.refuse(command.command_id, error_code=error_code, now=now)
+
+    def _settle_command(self, command: Command, error_code: str | None) -> None:
         _, heard_at = self._waiting.pop(command.command_id)
-        self.taken.append(
-            CommandTaken(command=command.command.value, took=anyio.current_time() - heard_at, error_code=error_code)
-        )
-        try:
-            if error_code is None:
-                self.media.succeed(command.command_id, now=now)
-            else:
-                self.media.refuse(command.command_id, error_code=error_code, now=now)
-        except LocalProtocolError:
-            # The core has answered TIMEOUT already: the network was too slow, as real ones are at times.
-            self.taken[-1] = attrs.evolve(self.taken[-1], error_code="TIMEOUT")
+        took = anyio.current_time() - heard_at
+        self.taken.append(CommandTaken(command=command.command.value, took=took, error_code=error_code))
 
     def _ask_for_speech(self, now: float) -> None:
         """Keep ``prefetch`` seconds of speech in our buffer or on their way, one frame per request."""

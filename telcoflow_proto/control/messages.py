@@ -7,6 +7,12 @@ import attrs
 
 from telcoflow_proto.jsontext import Json, JsonObject
 
+SAMPLE_RATES = (8000, 16000, 24000)
+"""What a client may set up, in Hz."""
+
+AUDIO_MODES = ("mixed", "isolated")
+"""All voices on channel 0, or further legs on channels of their own."""
+
 
 @final
 class Channel(enum.StrEnum):

@@ -9,6 +9,8 @@ from telcoflow_proto.control.events import (
     SetupRequested,
 )
 from telcoflow_proto.control.messages import (
+    AUDIO_MODES,
+    SAMPLE_RATES,
     CallIn,
     ControlMessage,
     CreateSession,
@@ -164,6 +166,8 @@ class ControlServer(MessageDoor[ServerControlEvent]):
         message = decode_control(text, sender=Role.CLIENT, limits=self._limits)
         match message:
             case Setup():
+                if message.sample_rate not in SAMPLE_RATES or message.audio_mode not in AUDIO_MODES:
+                    raise RemoteProtocolError("setup: sample rate or audio mode is not one of their values")
                 if self._machine.hear(ControlWord.SETUP) is None:
                     raise RemoteProtocolError("setup was said twice")
                 self._setup_by = None

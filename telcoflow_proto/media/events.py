@@ -105,6 +105,14 @@ class CommandReceived:
     command: Command
 
 
+@final
+@attrs.frozen(kw_only=True)
+class CommandExpired:
+    """Server: nobody answered this command in time; the client has been told ``TIMEOUT``."""
+
+    command: Command
+
+
 ClientMediaEvent = (
     CommandDone
     | CallChanged
@@ -115,4 +123,4 @@ ClientMediaEvent = (
     | AudioArrived
     | PlayoutFinished
 )
-ServerMediaEvent = CommandReceived | AudioArrived | CallEnded
+ServerMediaEvent = CommandReceived | CommandExpired | AudioArrived | CallEnded

@@ -8,7 +8,7 @@ from telcoflow_proto.errors import CallOver, LocalProtocolError
 from telcoflow_proto.jsontext import Json, JsonObject
 from telcoflow_proto.limits import DEFAULT_LIMITS, Limits
 from telcoflow_proto.media.codec import DEFAULT_FRAME_BYTES, encode_media
-from telcoflow_proto.media.events import CallEnded, CommandReceived, EndReason, ServerMediaEvent
+from telcoflow_proto.media.events import CallEnded, CommandExpired, CommandReceived, EndReason, ServerMediaEvent
 from telcoflow_proto.media.messages import BufferRequest, CallNotice, Command, CommandResponse, MediaMessage
 from telcoflow_proto.media.playout import SAMPLE_BYTES
 from telcoflow_proto.media.protocol import MediaProtocol
@@ -18,6 +18,10 @@ from telcoflow_proto.roles import Role
 from telcoflow_proto.timers import earliest
 
 _CLOSE_WITHIN = 0.5
+_GRACE = 1.0
+"""Seconds beyond the client's deadline before we answer TIMEOUT: a ring that ends right on time is no time-out, and
+the client waits five seconds longer anyway."""
+
 _STANDING = (CallWord.ANSWER, CallWord.CONNECT)
 _LEAVING = (CallWord.CLOSE, CallWord.DISCONNECT)
 _END_REASONS = {
@@ -31,8 +35,9 @@ _END_REASONS = {
 class MediaServer(MediaProtocol[ServerMediaEvent]):
     """The service's end of one call, for who has WebSocket messages.
 
-    Every ``CommandReceived`` wants ``succeed`` or ``refuse``; one that gets neither before the client's
-    deadline is refused with ``TIMEOUT``. Commands the state forbids are refused without asking anybody.
+    Every ``CommandReceived`` wants ``succeed`` or ``refuse``; one that gets neither by a second after the
+    client's deadline is refused with ``TIMEOUT``, and ``CommandExpired`` tells so. Commands the state forbids
+    are refused without asking anybody.
     """
 
     def __init__(self, *, entropy: Entropy, sample_rate: int = 24000, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -139,7 +144,8 @@ class MediaServer(MediaProtocol[ServerMediaEvent]):
         elif not row.crossing and len(self._commands) >= self._limits.pending_requests:
             self._reply(message, "OVERFLOW", "too many commands are waiting")
         elif not row.crossing:
-            self._commands.expect(message.command_id, message, now=now, within=max(0, message.timeout_ms) / 1000)
+            within = max(0, message.timeout_ms) / 1000 + _GRACE
+            self._commands.expect(message.command_id, message, now=now, within=within)
             self._events.append(CommandReceived(command=message))
         elif word in (_LEAVING if self.over else _STANDING):
             self._reply(message, None, None)
@@ -178,6 +184,7 @@ class MediaServer(MediaProtocol[ServerMediaEvent]):
 
     def _on_timeout(self, now: float) -> None:
         for expected in self._commands.overdue(now):
+            self._events.append(CommandExpired(command=expected.asked))
             self._answer(
                 expected.asked,
                 CommandResponse(command_id=expected.id, success=False, error_code="TIMEOUT"),

@@ -376,3 +376,13 @@ def test_a_request_cannot_be_answered_as_if_it_were_another(kind: str, wrong: Ca
         wrong(server)
     server.refuse("r1", error_code="FORBIDDEN", now=T0)
     assert [one["ok"] for one in said(server)] == [False]
+
+
+@pytest.mark.parametrize("data", [{"sampleRate": 0, "audioMode": "mixed"}, {"sampleRate": 8000, "audioMode": "banana"}])
+def test_a_set_up_with_values_nobody_has_is_dropped_and_another_may_follow(data: dict[str, object]) -> None:
+    server = ControlServer(entropy=entropy())
+    server.start(now=T0)
+    server.receive_message(frame("setup", data=data), now=T0)
+    assert (server.bad_frames, server.state) == (1, ControlState.NEW)
+    server.receive_message(frame("setup", data={"sampleRate": 8000, "audioMode": "isolated"}), now=T0)
+    assert server.state is ControlState.SETTING_UP

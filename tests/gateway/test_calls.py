@@ -142,7 +142,7 @@ async def test_a_callee_who_does_not_come_leaves_the_call_as_it_was(callee: Call
 
 
 async def test_a_service_slower_than_its_deadline_is_a_time_out() -> None:
-    async with serving(speed=0.5) as gateway, agent(gateway) as control:
+    async with serving(speed=0.3) as gateway, agent(gateway) as control:
         call = await gateway.place_call(callee=Callee(answers_after=None))
         async with media(await claim(control)) as line:
             await done(line, "answer")

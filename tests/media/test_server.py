@@ -7,7 +7,7 @@ import pytest
 
 from telcoflow_proto.door import ConnectionLost
 from telcoflow_proto.errors import CallOver, LocalProtocolError
-from telcoflow_proto.media.events import CallEnded, CommandReceived, EndReason
+from telcoflow_proto.media.events import CallEnded, CommandExpired, CommandReceived, EndReason
 from telcoflow_proto.media.messages import Command
 from telcoflow_proto.media.server import MediaServer
 from telcoflow_proto.media.table import COMMANDS, CallState, CallWord
@@ -188,15 +188,17 @@ def test_one_command_too_many_is_refused() -> None:
     assert len(asked(server)) == 1
 
 
-@pytest.mark.parametrize(("timeout_ms", "after"), [(10_000, 10.0), (1, 0.001), (0, 0.0), (-5, 0.0)], ids=str)
-def test_a_command_nobody_answers_is_refused_at_the_clients_deadline(timeout_ms: int, after: float) -> None:
+@pytest.mark.parametrize(("timeout_ms", "after"), [(10_000, 11.0), (1, 1.001), (0, 1.0), (-5, 1.0)], ids=str)
+def test_a_command_nobody_answers_is_refused_a_second_after_the_clients_deadline(timeout_ms: int, after: float) -> None:
     server = new_server()
     ask(server, CallWord.ANSWER, timeout_ms=timeout_ms)
     assert server.next_deadline() == T0 + after
     server.handle_timeout(now=T0 + after - 0.0005)
     assert said(server) == []
+    clear(server)
     server.handle_timeout(now=T0 + after)
     server.handle_timeout(now=T0 + after)
+    assert [type(event) for event in seen(server)] == [CommandExpired]
     assert replies(server) == [{"command_id": "now", "success": False, "error_code": "TIMEOUT"}]
     assert (server.state, server.next_deadline()) == (CallState.PENDING, None)
     with pytest.raises(LocalProtocolError):

@@ -178,7 +178,7 @@ class Call(Pipe):
         elif isinstance(event, CommandDone):
             self.done.append(event.command_id)
         elif isinstance(event, CommandReceived):
-            self.waiting[event.command.command_id] = self.now + event.command.timeout_ms / 1000
+            self.waiting[event.command.command_id] = self.now + event.command.timeout_ms / 1000 + 1
 
     @precondition(lambda self: self.may_speak(Role.CLIENT) and not self.client.over)
     @rule(data=st.data())
