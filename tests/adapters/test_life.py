@@ -165,7 +165,7 @@ async def test_the_code_timeout_is_a_timeout(world: World) -> None:
         phone.there.will("call.answer", be_late())
         begun = anyio.current_time()
         assert isinstance(await outcome(phone.call.answer), WSSCallCommandTimeoutError)
-        assert anyio.current_time() - begun == pytest.approx(10, abs=0.001)
+        assert anyio.current_time() - begun == pytest.approx(11, abs=0.001)
 
 
 async def test_two_tasks_may_await_the_same_answer(world: World) -> None:

@@ -14,7 +14,13 @@ from telcoflow_anyio.gateway import Gateway
 from telcoflow_proto.control.messages import Setup
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def blocks_of(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+BLOCKS = blocks_of("README.md")
 
 
 def lines_of(process: "subprocess.Popen[str]") -> "Queue[str]":
@@ -68,6 +74,14 @@ def test_the_testing_block_runs_as_it_stands(tmp_path: Path) -> None:
     program.write_text(BLOCKS[1], encoding="utf-8")
 
     subprocess.run([sys.executable, str(program)], check=True, timeout=30, cwd=ROOT)
+
+
+@pytest.mark.parametrize("block", blocks_of("docs/guide.md"), ids=["drain", "dial", "play", "hand over"])
+def test_every_block_of_the_guide_runs_as_it_stands(block: str, tmp_path: Path) -> None:
+    program = tmp_path / "guide.py"
+    program.write_text(block, encoding="utf-8")
+
+    subprocess.run([sys.executable, str(program)], check=True, timeout=30, cwd=tmp_path)
 
 
 async def test_the_embedding_block_answers_a_call(capsys: pytest.CaptureFixture[str]) -> None:
