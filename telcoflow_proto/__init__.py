@@ -4,6 +4,7 @@ No I/O, no clock, no event loop. Pick a door: ``XConnection`` for who has a byte
 WebSocket messages; each in the client and the server role.
 """
 
+from telcoflow_proto.attempt import Attempt
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.chance import Entropy
 from telcoflow_proto.client import ClientMachine
@@ -13,17 +14,21 @@ from telcoflow_proto.client_events import (
     CallUnreachable,
     ClaimLost,
     ClientLost,
+    ClientMachineEvent,
     ClientReady,
     ClientStatistics,
+    SessionLost,
     TransportWanted,
 )
 from telcoflow_proto.client_table import ClientState
-from telcoflow_proto.config import ClientConfig
+from telcoflow_proto.config import CONTROL_PATH, ClientConfig
 from telcoflow_proto.control.client import ControlClient
 from telcoflow_proto.control.connection import ControlClientConnection, ControlServerConnection
 from telcoflow_proto.control.events import (
+    ClientControlEvent,
     RequestDone,
     RequestReceived,
+    ServerControlEvent,
     SessionReadied,
     SetupCompleted,
     SetupRequested,
@@ -36,15 +41,25 @@ from telcoflow_proto.control.messages import (
     InboundCalls,
     MessageIn,
     OpenSession,
+    Requested,
     SendMessage,
     SessionClosed,
     SessionInfo,
     SessionNotice,
+    Setup,
     SetUpCallFlow,
 )
 from telcoflow_proto.control.server import ControlServer
 from telcoflow_proto.control.table import ControlState, SessionState
-from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
+from telcoflow_proto.door import (
+    ByteDoor,
+    ConnectionLost,
+    ConnectionOpened,
+    DoorEvent,
+    FrameDropped,
+    Message,
+    MessageDoor,
+)
 from telcoflow_proto.errors import (
     CallOver,
     HandshakeRefused,
@@ -67,11 +82,13 @@ from telcoflow_proto.media.events import (
     CallErrorReported,
     CallFailedToMove,
     CallNoticed,
+    ClientMediaEvent,
     CommandDone,
     CommandExpired,
     CommandReceived,
     EndReason,
     PlayoutFinished,
+    ServerMediaEvent,
 )
 from telcoflow_proto.media.messages import Command
 from telcoflow_proto.media.protocol import MediaStatistics
@@ -81,12 +98,17 @@ from telcoflow_proto.origin import WsUrl, check_media_url, parse_ws_url
 from telcoflow_proto.replies import Outcome
 from telcoflow_proto.roles import Role
 from telcoflow_proto.secret import Secret
+from telcoflow_proto.version import WIRE_VERSION
 from telcoflow_proto.websocket import Close, Heartbeat, LinkLost, LinkOpened, WebSocketLink
 
 __all__ = (
+    "CONTROL_PATH",
     "DEFAULT_LIMITS",
+    "WIRE_VERSION",
+    "Attempt",
     "AudioArrived",
     "Backoff",
+    "ByteDoor",
     "CallChanged",
     "CallEnded",
     "CallErrorReported",
@@ -103,8 +125,11 @@ __all__ = (
     "Channel",
     "ClaimLost",
     "ClientConfig",
+    "ClientControlEvent",
     "ClientLost",
     "ClientMachine",
+    "ClientMachineEvent",
+    "ClientMediaEvent",
     "ClientReady",
     "ClientState",
     "ClientStatistics",
@@ -121,6 +146,7 @@ __all__ = (
     "ControlServerConnection",
     "ControlState",
     "CreateSession",
+    "DoorEvent",
     "EndReason",
     "Entropy",
     "FrameDropped",
@@ -137,6 +163,8 @@ __all__ = (
     "MediaServer",
     "MediaServerConnection",
     "MediaStatistics",
+    "Message",
+    "MessageDoor",
     "MessageIn",
     "OpenSession",
     "Outcome",
@@ -147,15 +175,20 @@ __all__ = (
     "RemoteProtocolError",
     "RequestDone",
     "RequestReceived",
+    "Requested",
     "Role",
     "Secret",
     "SendMessage",
+    "ServerControlEvent",
+    "ServerMediaEvent",
     "SessionClosed",
     "SessionInfo",
+    "SessionLost",
     "SessionNotice",
     "SessionReadied",
     "SessionState",
     "SetUpCallFlow",
+    "Setup",
     "SetupCompleted",
     "SetupRequested",
     "TransportFailed",

@@ -7,7 +7,8 @@ transport is open. Out: bytes for it, ``TransportWanted`` when there must be one
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from typing import final
+from contextlib import suppress
+from typing import assert_never, final
 
 import attrs
 
@@ -87,15 +88,18 @@ class ClientMachine:
         self._backoff = backoff or Backoff()
         self._machine = Machine(CLIENT_TABLE, Role.CLIENT)
         self._control: ControlClientConnection | None = None
+        self._parting: ControlClientConnection | None = None  # may have a close left to write
         self._events: deque[ClientMachineEvent] = deque()
         self._calls: dict[str, tuple[CallIdentity, MediaClientConnection]] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._waiting: OrderedDict[str, SessionNotice] = OrderedDict()
         self._accepting = False
         self._closing = False
+        self._told_end = False
         self._claims: set[str] = set()
         self._held: dict[str, _Held] = {}
         self._resuming: set[str] = set()
+        self._unclaimed: list[str] = []
         self._created: set[str] = set()
         self._flow: CallFlow | None = None
         self._retry_at: float | None = None
@@ -140,6 +144,10 @@ class ClientMachine:
         if self._control is not None:
             self._control.close_connection(now=now)
             self._collect(now)
+        elif not self._told_end:
+            self._told_end = True
+            end = ConnectionLost(code=1000, reason="", error=None)
+            self._events.append(self._loss(end, credentials_refused=False, retry_in=None))
 
     def accept_calls(self, *, now: float) -> None:
         """Somebody handles calls now: claim what was announced already, and all that will be."""
@@ -174,6 +182,13 @@ class ClientMachine:
         """Ask for the events of a session the application has claimed."""
         self._ready_control().ready(session_id, now=now)
         self._held[session_id].readied = True
+
+    def forget_session(self, session_id: str) -> None:
+        """A session was closed otherwise than on the control connection, which may never hear of it."""
+        self._held.pop(session_id, None)
+        self._created.discard(session_id)
+        if self._control is not None:
+            self._control.forget_session(session_id)
 
     def send_message(self, session_id: str, content: JsonObject, *, now: float) -> str:
         """Send a message in a session that is ready."""
@@ -222,7 +237,8 @@ class ClientMachine:
 
     def data_to_send(self, *, now: float | None = None) -> bytes:
         """Take the bytes to write to the stream of the moment; b"" if there are none."""
-        return b"" if self._control is None else self._control.data_to_send(now=now)
+        speaking = self._control or self._parting
+        return b"" if speaking is None else speaking.data_to_send(now=now)
 
     def events(self) -> Iterator[ClientMachineEvent]:
         """Take what happened, in order."""
@@ -306,13 +322,16 @@ class ClientMachine:
                 self._events.append(event)
             case ConnectionOpened() | UpgradeRequested():
                 pass
+            case _:
+                assert_never(event)
 
     def _on_lost(self, lost: ConnectionLost, now: float) -> None:
         if self._control is not None:
             self._bad_frames_before += self._control.bad_frames
-            self._control = None
+            self._parting, self._control = self._control, None
         self._claims.clear()
         self._resuming.clear()
+        self._unclaimed.clear()
         if self._ready_at is not None and now - self._ready_at >= self._backoff.healthy_after:
             self._attempt = 0
         self._ready_at = None
@@ -324,16 +343,18 @@ class ClientMachine:
             delay = self._backoff.delay(self._attempt, fraction=self._chance.fraction())
             retry_in = max(delay, verdict.wait_at_least)
             self._retry_at = now + retry_in
-        self._events.append(
-            ClientLost(
-                code=lost.code,
-                reason=printable(describe(lost)),
-                error=lost.error,
-                credentials_refused=verdict.credentials_refused,
-                wanted=self._closing,
-                attempt=self._attempt,
-                retry_in=retry_in,
-            )
+        self._told_end = self.finished
+        self._events.append(self._loss(lost, credentials_refused=verdict.credentials_refused, retry_in=retry_in))
+
+    def _loss(self, lost: ConnectionLost, *, credentials_refused: bool, retry_in: float | None) -> ClientLost:
+        return ClientLost(
+            code=lost.code,
+            reason=printable(describe(lost)),
+            error=lost.error,
+            credentials_refused=credentials_refused,
+            wanted=self._closing,
+            attempt=self._attempt,
+            retry_in=retry_in,
         )
 
     # ------------------------------------------------------------------ inside: claims and calls
@@ -357,20 +378,31 @@ class ClientMachine:
         if ours or self._control.session_state(notice.session_id) is not SessionState.UNCLAIMED:
             self._duplicates += 1
             return
-        self._claims.add(self._control.open_session(notice.session_id, now=now))
+        try:
+            self._claims.add(self._control.open_session(notice.session_id, now=now))
+        except LocalProtocolError:
+            self._notices_dropped += 1  # too many claims await their answer; another worker may have it
 
     def _resume(self, now: float) -> None:
         """The service knows nothing of the connection before: claim again what can be claimed again."""
         control = self._control
         if control is None or control.state is not ControlState.READY:
             return
-        for session_id, held in list(self._held.items()):
-            if held.channel == Channel.WA:
-                self._resuming.add(control.open_session(session_id, now=now))
-            else:
-                self._lose(session_id)
         if self._flow is not None:
             control.set_up_call_flow(self._flow, now=now)
+        for session_id, held in list(self._held.items()):
+            if held.channel != Channel.WA:
+                self._lose(session_id)
+        self._unclaimed = list(self._held)
+        self._claim_again(now)
+
+    def _claim_again(self, now: float) -> None:
+        """As many as may wait for their answers at once; every answer makes room for another."""
+        with suppress(LocalProtocolError):
+            while self._unclaimed:
+                if self._unclaimed[0] in self._held:
+                    self._resuming.add(self._ready_control().open_session(self._unclaimed[0], now=now))
+                del self._unclaimed[0]
 
     def _lose(self, session_id: str) -> None:
         del self._held[session_id]
@@ -378,17 +410,15 @@ class ClientMachine:
 
     def _on_request_done(self, done: RequestDone, now: float) -> None:
         if not isinstance(done.request, OpenSession):
-            if done.session_id is not None:
+            if done.session_id is not None and done.created:
                 self._created.add(done.session_id)
             self._events.append(done)
             return
         session_id = done.request.session_id
         if done.request_id in self._resuming:
             self._resuming.discard(done.request_id)
-            if done.outcome is not Outcome.DONE:
-                self._lose(session_id)
-            elif self._held[session_id].readied:
-                self._say_ready(session_id, now)
+            self._on_resumed(session_id, done.outcome, now)
+            self._claim_again(now)
             return
         if done.request_id not in self._claims:
             if done.session is not None:
@@ -401,6 +431,15 @@ class ClientMachine:
             return
         self._claims_lost += 1
         self._events.append(ClaimLost(session_id=session_id, outcome=done.outcome, error_code=done.error_code))
+
+    def _on_resumed(self, session_id: str, outcome: Outcome, now: float) -> None:
+        held = self._held.get(session_id)
+        if held is None or outcome is Outcome.LOST:
+            return  # closed meanwhile, or the next connection will tell
+        if outcome is not Outcome.DONE:
+            self._lose(session_id)
+        elif held.readied:
+            self._say_ready(session_id, now)
 
     def _on_call(self, call: CallIn) -> None:
         if call.call_id in self._seen:

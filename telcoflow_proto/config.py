@@ -54,9 +54,10 @@ class ClientConfig:
         """Configure a client that proves itself with an API key.
 
         ``sample_rate`` is 8000, 16000 or 24000 Hz, ``buffer_size`` the outgoing audio queue in bytes,
-        ``audio_mode`` "mixed" or "isolated". ``base_url`` is where the service is; without it the environment
-        variable TELCOFLOW_BASE_URL decides, else the vendor's. ``media_hosts`` are further hosts a call's audio
-        may live on (``*.example.com`` for all below). Plain ``ws`` is for loopback, or ``allow_plaintext=True``.
+        ``audio_mode`` "mixed" or "isolated". ``base_url`` is where the service is; without it, the vendor's
+        (an adapter's configuration looks at the environment variable TELCOFLOW_BASE_URL first).
+        ``media_hosts`` are further hosts a call's audio may live on (``*.example.com`` for all below). Plain
+        ``ws`` is for loopback, or ``allow_plaintext=True``.
 
         Raises ValueError that names the field and the fix, never the secret.
         """

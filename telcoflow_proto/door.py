@@ -42,7 +42,7 @@ class ConnectionLost:
     """The connection is over: always the last event, and always exactly one.
 
     ``code`` is the peer's WebSocket close code, 1006 where there was none. ``error`` is None when the
-    connection ended in order.
+    connection ended in order, or when whoever told of the end knew no reason.
     """
 
     code: int
