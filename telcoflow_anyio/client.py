@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, final
+from typing import TYPE_CHECKING, Self, assert_never, final
 
 import anyio
 from anyio.abc import ByteStream, TaskGroup
@@ -175,8 +175,11 @@ class TelcoflowClient(BaseClient[ActiveCall]):
         elif self._detached:
             spawn_root(task)
 
-    def start_shielded(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
-        """Start a task that moves bytes: it outlives a cancellation from outside until the client is left."""
+    def start_shielded(self, task: Callable[[], Coroutine[object, object, None]]) -> bool:
+        """Start a task that moves bytes: it outlives a cancellation from outside until the client is left.
+
+        Returns False if there is nobody to run it: the client was not entered yet, or was left.
+        """
 
         async def run() -> None:
             if self._group is None and not self._detached:
@@ -189,6 +192,7 @@ class TelcoflowClient(BaseClient[ActiveCall]):
                     self._scopes.discard(scope)
 
         self.start(run)
+        return self._group is not None or self._detached
 
     def call_ended(self, call: ActiveCall) -> None:
         """Forget a call that is over."""
@@ -288,3 +292,5 @@ class TelcoflowClient(BaseClient[ActiveCall]):
                 _log.control.info("session %s went elsewhere: %s", event.session_id, event.error_code)
             case FrameDropped():
                 _log.control.warning("a frame was dropped: %s", event.error)
+            case _:
+                assert_never(event)

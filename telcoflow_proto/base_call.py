@@ -7,6 +7,7 @@ a way to start the media transport, and a log.
 
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import assert_never
 
 from telcoflow_proto.call_audio import END, PLAYED, ROOM, CallAudio
 from telcoflow_proto.client_events import CallIdentity
@@ -239,10 +240,13 @@ class BaseCall(CallAudio):
                 raise WSSMediaError(f"{name} has no answer: the media connection is lost{detail}")
             case Outcome.CALL_OVER:
                 raise WSSCallClosedError(f"{name} came too late: the call is over ({self.end_reason})")
+            case _:
+                assert_never(done.outcome)
 
     def settle(self) -> None:
         """Report what the media connection has to report; call after everything that touches it."""
-        for event in self._media.events():
+        ours = (event for event in self._media.events() if not isinstance(event, UpgradeRequested))  # a server's affair
+        for event in ours:
             match event:
                 case AudioArrived():
                     self._bells.ring(event.channel)
@@ -258,8 +262,8 @@ class BaseCall(CallAudio):
                         self._bells.ring_all()
                 case CallChanged() | CallFailedToMove() | CallErrorReported() | CallEnded():
                     self._report(event)
-                case UpgradeRequested():
-                    pass
+                case _:
+                    assert_never(event)
         self._bells.ring(ROOM)
         self._woken()
 
@@ -275,6 +279,8 @@ class BaseCall(CallAudio):
                 self._tell(CallEvent.CALL_TERMINATED, event.reason)
                 self._bells.ring_all()
                 self._ended(event)
+            case _:
+                assert_never(event)
 
     def _tell(self, event: CallEvent, argument: object) -> None:
         for call in self._handlers.calls(event, argument):

@@ -6,7 +6,7 @@ and a log.
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Generic
+from typing import Generic, assert_never
 
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.base_call import BaseCall
@@ -39,6 +39,7 @@ from telcoflow_proto.errors import HandshakeRefused, LocalProtocolError
 from telcoflow_proto.events import ClientEvent
 from telcoflow_proto.exceptions import (
     WSSAuthenticationError,
+    WSSCallError,
     WSSConnectionError,
 )
 from telcoflow_proto.handlers import H, Handler, Handlers
@@ -60,6 +61,7 @@ class BaseClient(ClientRequests[CallT], Generic[CallT]):
         self._machine = ClientMachine(config, entropy=entropy, backoff=backoff)
         self._handlers = Handlers(ClientEvent)
         self._calls: dict[str, CallT] = {}
+        self._ending: list[CallT] = []
         self._sessions: dict[str, Session[CallT]] = {}
         self._opening: dict[str, str] = {}
         self._dials: dict[str, Dial[CallT]] = {}
@@ -121,6 +123,8 @@ class BaseClient(ClientRequests[CallT], Generic[CallT]):
         the call is answered: WSSMediaError.
         """
         identity, media = read_handover(text, self._config, entropy=self._entropy)
+        if identity.call_id in self._calls:
+            raise WSSCallError("this call cannot be taken over: this client has it already")
         call = self._calls[identity.call_id] = self._new_call(identity, media)
         return call
 
@@ -166,6 +170,7 @@ class BaseClient(ClientRequests[CallT], Generic[CallT]):
     async def _end(self) -> None:
         """Close every call and the control connection, and wait until that is done."""
         calls = self.calls
+        self._ending += calls
         for call in calls:
             await call.force_disconnect()
         self._machine.close(now=self._clock())
@@ -177,7 +182,7 @@ class BaseClient(ClientRequests[CallT], Generic[CallT]):
 
     def _cut(self) -> None:
         """End what did not end in time: nobody drives the connections any more, and nobody shall wait for them."""
-        for call in self.calls:
+        for call in [*self.calls, *self._ending]:
             call.cut()
         self._machine.fail_transport("the client was left", now=self._clock())
         self._settle()
@@ -227,6 +232,8 @@ class BaseClient(ClientRequests[CallT], Generic[CallT]):
                 self._on_connection(event)
             case CallUnreachable() | ClaimLost() | FrameDropped():
                 self._note(event)
+            case _:
+                assert_never(event)
 
     def _on_connection(self, event: ClientReady | ClientLost) -> None:
         self._note(event)
@@ -237,6 +244,9 @@ class BaseClient(ClientRequests[CallT], Generic[CallT]):
         self._loss = event
         if not event.wanted:
             self._tell(ClientEvent.CONNECTION_LOST, event)
+        if event.retry_in is None:
+            for session_id in list(self._sessions):
+                self._close_session(session_id, "FORCE_CLOSE")
 
     def _on_call(self, offered: CallOffered) -> None:
         identity = offered.identity
@@ -260,6 +270,7 @@ class BaseClient(ClientRequests[CallT], Generic[CallT]):
         session = self._sessions.pop(session_id, None)
         if session is not None:
             session.closed(reason)
+            self._bells.ring(self._dials.get(session_id))
 
     def _tell(self, event: ClientEvent, argument: object, call: CallT | None = None) -> None:
         for invoke in self._handlers.calls(event, argument):

@@ -110,7 +110,7 @@ class CallAudio(ABC):
         pieces = await self._pieces(source)
         if self._media.over:
             raise BufferClosedError("the call is over")
-        clears, begun = self._media.audio_clears, self._media.bytes_sent + self._media.bytes_queued
+        clears, begun = self._media.audio_clears, self._media.bytes_audible
         total = 0
         async with aclosing(pieces):
             try:
@@ -159,16 +159,21 @@ class CallAudio(ABC):
         """Record the call to a stereo WAV file: the agent left, the caller right, on one clock.
 
         The file is valid at any time, even if the process dies. The recording ends with the call, or with
-        ``recording.stopped = True``. Raises OSError if the file cannot be written, WSSCallClosedError after the
-        end of the call.
+        ``recording.stopped = True``. Raises OSError if the file cannot be opened, WSSCallClosedError after the
+        end of the call. When the disk is full later, the call goes on and ``recording.error`` tells.
         """
         if self._media.over:
             raise WSSCallClosedError("the call is over, there is nothing to record")
         file = await self._open_file(path_text(path))
-        self._media.track = StereoTrack(sample_rate=self._media.sample_rate, start=self._clock())
-        recording = Recording(self._media.track, file, self._clock)
-        self._start(lambda: recording.run(self._pause))
+        track = self._media.track = StereoTrack(sample_rate=self._media.sample_rate, start=self._clock())
+        recording = Recording(track, file, self._clock)
+        self._start(lambda: self._carry_recording(recording, track))
         return recording
+
+    async def _carry_recording(self, recording: Recording, track: StereoTrack) -> None:
+        await recording.run(self._pause)
+        if self._media.track is track:
+            self._media.track = None  # nobody takes from it any more
 
     async def _pause(self, seconds: float) -> bool:
         with self._time_limit(seconds):

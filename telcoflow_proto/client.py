@@ -302,12 +302,11 @@ class ClientMachine:
     def _on_control_event(self, event: ClientControlEvent | DoorEvent, now: float) -> None:
         match event:
             case SetupCompleted():
-                row = self._machine.hear(ClientWord.READY)
-                if row is not None and not row.crossing:
-                    self._ready_at = now
-                    self.was_ready = True
-                    self._events.append(ClientReady(attempt=self._attempt))
-                    self._resume(now)
+                self._machine.hear(ClientWord.READY)  # never while closing: a door that closes hears nothing
+                self._ready_at = now
+                self.was_ready = True
+                self._events.append(ClientReady(attempt=self._attempt))
+                self._resume(now)
             case SessionNotice():
                 self._on_notice(event, now)
             case RequestDone():
@@ -326,9 +325,8 @@ class ClientMachine:
                 assert_never(event)
 
     def _on_lost(self, lost: ConnectionLost, now: float) -> None:
-        if self._control is not None:
-            self._bad_frames_before += self._control.bad_frames
-            self._parting, self._control = self._control, None
+        self._bad_frames_before += 0 if self._control is None else self._control.bad_frames
+        self._parting, self._control = self._control, None
         self._claims.clear()
         self._resuming.clear()
         self._unclaimed.clear()

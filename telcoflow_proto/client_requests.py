@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
-from typing import Generic, TypeVar, final
+from contextlib import AbstractContextManager, suppress
+from typing import Generic, TypeVar, assert_never, final
 
 from telcoflow_proto import rest
 from telcoflow_proto.base_call import BaseCall
@@ -40,7 +40,7 @@ class Dial(Generic[CallT]):
 
     def __init__(self) -> None:
         self.call: CallT | None = None
-        self.error: WSSError | None = None
+        self.error: Exception | None = None
         self.over = False
         self.abandoned = False
 
@@ -114,13 +114,16 @@ class ClientRequests(ABC, Generic[CallT]):
 
     async def session_close(self, session_id: str) -> str:
         """For ``Session``: ask the service to close it."""
+        session = self._sessions.get(session_id)
         reason = rest.read_closed(*await self._http(rest.close_session(session_id)))
-        self._sessions.pop(session_id, None)
+        if session is self._sessions.get(session_id):  # else it was told, and perhaps opened again, meanwhile
+            self._sessions.pop(session_id, None)
+            self._machine.forget_session(session_id)
         return reason
 
-    def session_tell(self, call: Callable[[], object], event: str) -> None:
+    def session_tell(self, call: Callable[[], object], event: str, about: CallT | None) -> None:
         """For ``Session``: run a handler."""
-        self._run_handler(call, event, None)
+        self._run_handler(call, event, about)
 
     def _session(self, session_id: str) -> Session[CallT]:
         session = self._sessions.get(session_id)
@@ -147,6 +150,8 @@ class ClientRequests(ABC, Generic[CallT]):
                 raise WSSConnectionError("the service did not answer in time")
             case Outcome.LOST | Outcome.CALL_OVER:
                 raise WSSConnectionError("the control connection was lost before the answer")
+            case _:
+                assert_never(done.outcome)
 
     # ------------------------------------------------------------------ outgoing calls
 
@@ -157,8 +162,10 @@ class ClientRequests(ABC, Generic[CallT]):
         WSSCallRefusedError when they are busy or decline, ValueError for another ring time, and what
         ``create_session`` raises. Cancelled, it hangs up, even if they pick up in that moment.
         """
-        if ring_time_seconds not in RING_TIMES:
+        if isinstance(ring_time_seconds, bool) or ring_time_seconds not in RING_TIMES:
             raise ValueError(f"ring_time_seconds must be 1 to {RING_TIMES[-1]} seconds, got {ring_time_seconds!r}")
+        if self._machine.control is None:
+            raise WSSConnectionError(f"there is no control connection: the client is {self._machine.state.value}")
         dial: Dial[CallT] = Dial()
         self._start(lambda: self._carry_dial(dial, remote_address, ring_time_seconds))
         try:
@@ -182,18 +189,14 @@ class ClientRequests(ABC, Generic[CallT]):
             session = await self.create_session("TELCO", remote_address)
             self._dials[session.session_id] = dial
             await session.ready()
-            with self._time_limit(_CALL_WITHIN):
-                while dial.call is None and not session.is_closed:
-                    await self._bells.wait(dial)
-            if dial.call is None:
-                raise WSSConnectionError("the service did not deliver the call")
+            call = await self._delivered(dial, session)
             if not dial.abandoned:
-                await dial.call.connect(ring_time_seconds)
+                await call.connect(ring_time_seconds)
         except WSSCallCommandError as error:
             dial.error = _dial_error(error)
         except WSSCallCommandTimeoutError:
             dial.error = WSSCallUnansweredError("call.connect", error_code="TIMEOUT", error_message=None)
-        except WSSError as error:
+        except Exception as error:  # noqa: BLE001 - it is raised to who dialled
             dial.error = error
         finally:
             dial.over = True
@@ -202,6 +205,17 @@ class ClientRequests(ABC, Generic[CallT]):
             self._bells.ring(dial)
         if dial.abandoned or dial.error is not None:
             await self._hang_up(dial)
+            if dial.call is None and session is not None:
+                with suppress(WSSError):  # left open, it would forbid to call this number again
+                    await session.close()
+
+    async def _delivered(self, dial: Dial[CallT], session: Session[CallT]) -> CallT:
+        with self._time_limit(_CALL_WITHIN):
+            while dial.call is None and not session.is_closed:
+                await self._bells.wait(dial)
+        if dial.call is None:
+            raise WSSConnectionError("the service did not deliver the call")
+        return dial.call
 
     async def _hang_up(self, dial: Dial[CallT]) -> None:
         if dial.call is not None:

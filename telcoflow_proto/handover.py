@@ -13,7 +13,7 @@ from telcoflow_proto.fields import Fields
 from telcoflow_proto.jsontext import decode_object, encode_object
 from telcoflow_proto.limits import DEFAULT_LIMITS
 from telcoflow_proto.media.connection import MediaClientConnection
-from telcoflow_proto.origin import check_media_url
+from telcoflow_proto.origin import WsUrl, check_media_url
 
 
 def write_handover(identity: CallIdentity, media: MediaClientConnection) -> str:
@@ -40,7 +40,7 @@ def read_handover(text: str, config: ClientConfig, *, entropy: Entropy) -> tuple
         fields = Fields("hand-over", decode_object(text, DEFAULT_LIMITS), DEFAULT_LIMITS)
         channel = fields.text("channel")
         call_id = fields.text("id")
-        url = check_media_url(fields.text("session_url"), control=config.control_url, allowed_hosts=config.media_hosts)
+        url = _read_url(fields, config)
         token = header_safe(fields, "session_token")
         caller, callee = fields.optional_text("caller"), fields.optional_text("callee")
     except RemoteProtocolError as error:
@@ -57,3 +57,11 @@ def read_handover(text: str, config: ClientConfig, *, entropy: Entropy) -> tuple
         buffer_size=config.buffer_size,
     )
     return identity, media
+
+
+def _read_url(fields: Fields, config: ClientConfig) -> WsUrl:
+    text = fields.text("session_url")
+    try:
+        return check_media_url(text, control=config.control_url, allowed_hosts=config.media_hosts)
+    except RemoteProtocolError as error:
+        raise RemoteProtocolError(f"hand-over: field 'session_url': {error}") from None

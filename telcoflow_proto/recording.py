@@ -113,7 +113,10 @@ class _Side:
 
 @final
 class Recording:
-    """A recording under way. It ends with the call, or with ``stop``."""
+    """A recording under way. It ends with the call, or with ``stopped = True``.
+
+    ``error`` is what the file system said when it could not be written any further.
+    """
 
     def __init__(self, track: StereoTrack, file: AsyncFile, clock: Callable[[], float]) -> None:
         self._track = track
@@ -121,6 +124,7 @@ class Recording:
         self._clock = clock
         self._size = 0
         self.stopped = False
+        self.error: OSError | None = None
 
     async def run(self, pause: Callable[[float], Awaitable[bool]]) -> None:
         """Write twice a second until stopped. ``pause`` waits that many seconds; True when the call is over."""
@@ -131,9 +135,17 @@ class Recording:
                 over = await pause(_EVERY)
                 await self._write(self._track.take(until=self._clock()))
             await self._write(self._track.take(until=None))
+        except OSError as error:
+            self.error = error
         finally:
             self.stopped = True
+            await self._close()
+
+    async def _close(self) -> None:
+        try:
             await self._file.aclose()
+        except OSError as error:  # what was buffered could not be written
+            self.error = self.error or error
 
     async def _write(self, sound: bytes) -> None:
         """Sound first, header after: whenever the process dies, the header speaks of what is there."""

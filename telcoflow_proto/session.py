@@ -12,11 +12,12 @@ from telcoflow_proto.surface import Bell
 from telcoflow_proto.waiting import Bells
 
 CallT = TypeVar("CallT")
+_CallT_contra = TypeVar("_CallT_contra", contravariant=True)
 
 _CLOSED = "closed"
 
 
-class SessionHost(Protocol):
+class SessionHost(Protocol[_CallT_contra]):
     """What a session needs of its client."""
 
     def session_ready(self, session_id: str) -> None:
@@ -31,8 +32,8 @@ class SessionHost(Protocol):
         """Ask the service to close the session; returns the reason."""
         ...
 
-    def session_tell(self, call: Callable[[], object], event: str) -> None:
-        """Run a handler, soon."""
+    def session_tell(self, call: Callable[[], object], event: str, about: _CallT_contra | None) -> None:
+        """Run a handler, soon; if it breaks, the call it is about must not stay in silence."""
         ...
 
 
@@ -40,7 +41,7 @@ class SessionHost(Protocol):
 class Session(Generic[CallT]):
     """One session of ours. Register handlers, then ``await ready()``: only then its events come."""
 
-    def __init__(self, info: SessionInfo, host: SessionHost, new_bell: Callable[[], Bell]) -> None:
+    def __init__(self, info: SessionInfo, host: SessionHost[CallT], new_bell: Callable[[], Bell]) -> None:
         self._info = info
         self._host = host
         self._bells = Bells(new_bell)
@@ -134,7 +135,7 @@ class Session(Generic[CallT]):
 
     def call_came(self, call: CallT) -> bool:
         """Give the session's call to its handlers; False if it has none."""
-        self._tell(SessionEvent.INCOMING_CALL, call)
+        self._tell(SessionEvent.INCOMING_CALL, call, call)
         return self._handlers.knows(SessionEvent.INCOMING_CALL)
 
     def message_came(self, message: MessageIn) -> bool:
@@ -149,9 +150,9 @@ class Session(Generic[CallT]):
             self._bells.ring(_CLOSED)
             self._tell(SessionEvent.CLOSED, reason)
 
-    def _tell(self, event: SessionEvent, argument: object) -> None:
-        for call in self._handlers.calls(event, argument):
-            self._host.session_tell(call, event)
+    def _tell(self, event: SessionEvent, argument: object, about: CallT | None = None) -> None:
+        for invoke in self._handlers.calls(event, argument):
+            self._host.session_tell(invoke, event, about)
 
     def _check_open(self) -> None:
         if self._reason is not None:

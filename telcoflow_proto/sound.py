@@ -2,6 +2,7 @@
 
 import wave
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from contextlib import AsyncExitStack
 from io import BytesIO
 
 from telcoflow_proto.media.playout import SAMPLE_BYTES
@@ -13,7 +14,7 @@ def read_wav(data: bytes, sample_rate: int) -> bytes:
         with wave.open(BytesIO(data), "rb") as file:
             layout = (file.getnchannels(), file.getsampwidth(), file.getframerate())
             pcm = file.readframes(file.getnframes())
-    except (wave.Error, EOFError):
+    except (wave.Error, EOFError, RuntimeError):  # RuntimeError: chunks that reach beyond the file
         raise ValueError("this is not a WAV file we can read") from None
     if layout != (1, SAMPLE_BYTES, sample_rate):
         channels, width, rate = layout
@@ -37,10 +38,13 @@ async def one_piece(pcm: bytes) -> AsyncGenerator[bytes, None]:
 
 
 async def pieces_of(source: Iterable[bytes] | AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
-    """Iterate over a source of either kind."""
+    """Iterate over a source of either kind. An async generator is closed even if only half of it was wanted."""
     if isinstance(source, AsyncIterable):
-        async for piece in source:
-            yield piece
+        async with AsyncExitStack() as stack:
+            if isinstance(source, AsyncGenerator):
+                stack.push_async_callback(source.aclose)
+            async for piece in source:
+                yield piece
     else:
         for piece in source:
             yield piece

@@ -9,31 +9,51 @@ Done = TypeVar("Done")
 
 
 @final
+class _Rope:
+    """A bell and how many hang on it."""
+
+    __slots__ = ("bell", "waiters")
+
+    def __init__(self, bell: Bell) -> None:
+        self.bell = bell
+        self.waiters = 0
+
+
+@final
 class Bells:
     """One-shot events by key. A bell exists only while somebody waits for it."""
 
     def __init__(self, new_bell: Callable[[], Bell]) -> None:
         self._new_bell = new_bell
-        self._bells: dict[Hashable, Bell] = {}
+        self._ropes: dict[Hashable, _Rope] = {}
+
+    def __len__(self) -> int:
+        return len(self._ropes)
 
     async def wait(self, key: Hashable) -> None:
         """Wait until this key is rung."""
-        bell = self._bells.get(key)
-        if bell is None:
-            bell = self._bells[key] = self._new_bell()
-        await bell.wait()
+        rope = self._ropes.get(key)
+        if rope is None:
+            rope = self._ropes[key] = _Rope(self._new_bell())
+        rope.waiters += 1
+        try:
+            await rope.bell.wait()
+        finally:
+            rope.waiters -= 1
+            if not rope.waiters and self._ropes.get(key) is rope:
+                del self._ropes[key]  # cancelled: nobody is left to be woken
 
     def ring(self, key: Hashable) -> None:
         """Wake everybody who waits for this key."""
-        bell = self._bells.pop(key, None)
-        if bell is not None:
-            bell.set()
+        rope = self._ropes.pop(key, None)
+        if rope is not None:
+            rope.bell.set()
 
     def ring_all(self) -> None:
         """Wake everybody: the world has changed, look again."""
-        bells, self._bells = self._bells, {}
-        for bell in bells.values():
-            bell.set()
+        ropes, self._ropes = self._ropes, {}
+        for rope in ropes.values():
+            rope.bell.set()
 
 
 @final

@@ -3,6 +3,7 @@
 import ssl
 
 import httpx
+import trio
 
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.exceptions import WSSConnectionError
@@ -20,16 +21,20 @@ async def send(request: RestRequest, config: ClientConfig, tls: ssl.SSLContext) 
     base = config.base
     origin = f"{'https' if base.secure else 'http'}://{base.host_header}{base.target.rstrip('/')}"
     headers = dict([*config.credentials, ("x-sdk-version", WIRE_VERSION)])
-    body = b""
+    status, body = 0, b""
     try:
-        async with (
-            httpx.AsyncClient(verify=tls, trust_env=False, follow_redirects=False, timeout=_WITHIN) as client,
-            client.stream(request.method, origin + request.target, headers=headers) as response,
-        ):
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) > MOST_BYTES:
-                    raise WSSConnectionError(f"the reply of {base} is longer than {MOST_BYTES} bytes")
-            return response.status_code, body
+        with trio.CancelScope() as scope:
+            async with (
+                httpx.AsyncClient(verify=tls, trust_env=False, follow_redirects=False, timeout=_WITHIN) as client,
+                client.stream(request.method, origin + request.target, headers=headers) as response,
+            ):
+                status = response.status_code
+                async for piece in response.aiter_bytes():
+                    body += piece
+                    if len(body) > MOST_BYTES:
+                        scope.cancel()  # not by leaving the loop: httpx would leave its generators behind
     except (httpx.HTTPError, OSError) as error:
         raise WSSConnectionError(f"no answer from {base}: {str(error) or type(error).__name__}") from None
+    if len(body) > MOST_BYTES:
+        raise WSSConnectionError(f"the reply of {base} is longer than {MOST_BYTES} bytes")
+    return status, body

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, assert_never, final
 
 import trio
 
@@ -76,7 +76,11 @@ class ActiveCall(BaseCall):
         return trio.Event()
 
     def _start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
-        self._client.start(task)
+        async def run() -> None:
+            with trio.CancelScope(shield=True):  # it ends with the call, and who leaves the client waits for that
+                await task()
+
+        self._client.start(run)
 
     async def _open_file(self, path: str) -> AsyncFile:
         return await trio.open_file(path, "wb")
@@ -93,7 +97,9 @@ class ActiveCall(BaseCall):
     def _woken(self) -> None:
         if self._media.wants_transport and not self._dialled:
             self._dialled = True
-            self._client.start_shielded(self.carry)
+            if not self._client.start_shielded(self.carry):
+                self._media.fail_transport("its client is not connected", now=self._clock())
+                self.settle()
         self._alarm.wake()
         self._carrier.wake()
 
@@ -111,3 +117,5 @@ class ActiveCall(BaseCall):
                 self.log.debug("the media connection is closed (%s): %s", event.code, event.error)
             case ConnectionOpened():
                 self.log.debug("the media connection is open")
+            case _:
+                assert_never(event)

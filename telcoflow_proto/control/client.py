@@ -101,6 +101,10 @@ class ControlClient(MessageDoor[ClientControlEvent]):
         self._machine.say(ControlWord.SESSION_READY)
         self._say(encode_control(SessionReady(session_id=session_id)))
 
+    def forget_session(self, session_id: str) -> None:
+        """A session was closed otherwise than on this connection: it may be opened again."""
+        self._forget_closed(session_id)
+
     def send_message(self, session_id: str, content: JsonObject, *, now: float) -> str:
         """Send a message in a WA session that is ready."""
         self._session(session_id).check(SessionWord.MESSAGE_OUT)
@@ -120,9 +124,10 @@ class ControlClient(MessageDoor[ClientControlEvent]):
         self._now = now
         self._machine.check(ControlWord.REQUEST)
         request_id = self._chance.identifier()
+        text = encode_control(Requested(request_id=request_id, request=request))
         self._replies.expect(request_id, request, now=now, within=RESPONSE_WITHIN)
         self._machine.say(ControlWord.REQUEST)
-        self._say(encode_control(Requested(request_id=request_id, request=request)))
+        self._say(text)
         return request_id
 
     def _session(self, session_id: str) -> Machine[SessionState, SessionWord]:

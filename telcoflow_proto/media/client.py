@@ -105,7 +105,7 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
     def interrupt(self, *, now: float) -> str:
         """Drop our speech here and at the server. Nothing that was queued leaves after this call."""
         command_id = self._command(CallWord.INTERRUPT, now)
-        self._playout.clear(now=now)
+        self._forget_speech(now)
         return command_id
 
     def close(self, *, now: float) -> str:
@@ -171,9 +171,9 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         return self._playout.room
 
     @property
-    def bytes_sent(self) -> int:
-        """Outgoing PCM bytes that have left."""
-        return self._playout.sent
+    def bytes_audible(self) -> int:
+        """PCM bytes of our speech that have been heard or will be, unless they are cleared."""
+        return self._playout.audible
 
     @property
     def audio_clears(self) -> int:
@@ -224,6 +224,12 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         self._playout.flush()
         self._draining = True
         self._report_playout(now)
+
+    def _forget_speech(self, now: float) -> None:
+        """What was not heard yet never will be, and the recording must not claim otherwise."""
+        self._playout.clear(now=now)
+        if self.track is not None:
+            self.track.cleared(at=now)
 
     def audio_finished(self, *, now: float) -> bool:
         """Tell whether the call goes on and all speech has left and, by our estimate, been heard."""
@@ -332,7 +338,7 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         for expected in self._replies.drain():
             wanted = expected.asked.command in _LEAVING and not lost
             self._done(expected, Outcome.DONE if wanted else Outcome.LOST if lost else Outcome.CALL_OVER, now)
-        self._playout.clear(now=now)
+        self._forget_speech(now)
         self._draining = False
         self._events.append(CallEnded(reason=reason, detail=detail))
         self.close_connection(now=now)

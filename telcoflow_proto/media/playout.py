@@ -121,6 +121,11 @@ class Playout:
         """Estimate how many of all bytes ever sent have been heard."""
         return self.sent - self._never_heard - self._under_way(now)
 
+    @property
+    def audible(self) -> int:
+        """How many bytes have been heard or will be: all but what was cleared in time."""
+        return self.sent - self._never_heard + self.queued
+
     def _under_way(self, now: float) -> int:
         return min(self.sent, max(0, round((self._heard_at - now) * self._rate)))
 

@@ -10,7 +10,7 @@ import pytest
 
 from telcoflow_anyio import ActiveCall
 from telcoflow_proto.client_table import ClientState
-from telcoflow_proto.exceptions import WSSAuthenticationError
+from telcoflow_proto.exceptions import WSSAuthenticationError, WSSConnectionError
 from tests.adapters.acts import Later, meanwhile, outcome, phone_in, ring, taking, talk, until
 from tests.world.service import ACCEPT, DROP, NEVER, PORT, SILENCE, http, ignore, setup_after
 from tests.world.world import World
@@ -176,6 +176,21 @@ async def test_disconnect_before_connect(world: World) -> None:
     client = world.client()
     await client.disconnect()
     assert client.state is ClientState.CLOSED
+
+
+async def test_a_client_that_was_closed_cannot_be_entered(world: World) -> None:
+    client = world.client()
+    await client.disconnect()
+
+    async def enter() -> None:
+        async with client:
+            pass
+
+    error = await outcome(enter)
+    assert isinstance(error, WSSConnectionError)
+    assert "is closed" in str(error)
+    await client.__aexit__(None, None, None)  # what was never entered is left in no time
+    assert world.net.dials == []
 
 
 async def test_a_connect_that_is_refused_raises_and_leaves_nothing(world: World) -> None:

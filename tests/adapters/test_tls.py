@@ -199,6 +199,27 @@ async def test_plain_sockets_work_and_a_closed_port_is_told(case: Case) -> None:
         assert f"127.0.0.1:{port}" in str(error)
 
 
+async def test_a_tls_handshake_nobody_answers_is_given_up_and_its_socket_closed(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{case.module}._dial.CONNECT_WITHIN", 0.1)
+    gone = anyio.Event()
+
+    async def listen(stream: Any) -> None:
+        async for _ in stream:
+            pass
+        gone.set()
+
+    with anyio.fail_after(15):
+        async with listening() as (plain, port), anyio.create_task_group() as group:
+            group.start_soon(plain.serve, listen)
+            error = await enter(*settings(case, port))
+            assert isinstance(error, WSSConnectionError)
+            assert "no answer within" in str(error)
+            await gone.wait()
+            group.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("how", ["fin", "reset"])
 async def test_a_connection_that_ends_during_the_tls_handshake_is_told(case: Case, how: str) -> None:
     async def hang_up(stream: Any) -> None:

@@ -447,3 +447,16 @@ def test_ten_bad_frames_a_minute_are_borne_for_ever() -> None:
             client.receive_message("not JSON", now=T0 + 60.0 * minute)
     assert client.bad_frames == 300
     assert said(client) == []
+
+
+@pytest.mark.parametrize(
+    "content", [{"a": {1, 2}}, {"a": float("nan")}, {"a": b"bytes"}], ids=["a set", "NaN", "bytes"]
+)
+def test_content_that_is_no_json_is_refused_and_leaves_nothing_behind(content: Any) -> None:
+    client = client_holding()
+    with pytest.raises((TypeError, ValueError)):
+        client.send_message("s1", content, now=T0)
+    assert said(client) == []
+    assert client.next_deadline() is None, "nobody waits for an answer to what was not said"
+    client.send_message("s1", {"a": 1}, now=T0)
+    assert [one["type"] for one in said(client)] == ["wa.msg.out"]

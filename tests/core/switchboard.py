@@ -6,11 +6,23 @@ from telcoflow_proto.client import ClientMachine
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.control.connection import ControlServerConnection
 from telcoflow_proto.control.events import RequestReceived, SessionReadied, SetupRequested
-from telcoflow_proto.control.messages import CallIn, OpenSession, SessionInfo, SessionNotice
+from telcoflow_proto.control.messages import (
+    CallIn,
+    CreateSession,
+    OpenSession,
+    Request,
+    SessionInfo,
+    SessionNotice,
+)
 from telcoflow_proto.handshake import UpgradeRequested
 from tests.core.support import counting
 
 CONFIG = ClientConfig.sandbox(api_key="k", connector_uuid="c", base_url="ws://localhost:8080")
+
+
+def session_of(request: Request) -> str:
+    assert isinstance(request, OpenSession)
+    return request.session_id
 
 
 class Settle(Protocol):
@@ -25,10 +37,16 @@ class Switchboard:
         self.now = now
         self.sets_up = True
         self.claims: str | None = "give"
+        self.creates: str | None = "new"
+        self.answers: str | None = "yes"
+        self.channel = "TELCO"
+        self.given_id: str | None = None
         self.url = "ws://localhost:8080/media"
         self.calls = 1
         self.end = ControlServerConnection(entropy=counting())
         self.reported: list[Any] = []
+        self.asked: list[Request] = []
+        self.readied: list[str] = []
         self._settle = settle or self._collect
 
     def _collect(self) -> None:
@@ -70,17 +88,31 @@ class Switchboard:
             case SetupRequested() if self.sets_up:
                 self.end.complete_setup(now=now)
             case RequestReceived():
-                request = event.requested
-                if not isinstance(request.request, OpenSession):
-                    self.end.respond(request.request_id, now=now)
-                elif self.claims == "give":
-                    info = SessionInfo(id=request.request.session_id, channel="TELCO")
-                    self.end.open_succeeded(request.request_id, info, now=now)
-                elif self.claims is not None:
-                    self.end.refuse(request.request_id, error_code=self.claims, now=now)
+                self.asked.append(event.requested.request)
+                self._answer(event.requested.request_id, event.requested.request)
             case SessionReadied():
+                self.readied.append(event.session_id)
                 for _ in range(self.calls):
                     self.end.offer_call(self.offer(event.session_id), now=now)
+
+    def _answer(self, request_id: str, request: Request) -> None:
+        """Answer as told: "give", "new", "exists" and "yes" succeed, None is silence, the rest is an error code."""
+        now = self.now
+        match request:
+            case OpenSession():
+                how = self.claims
+            case CreateSession():
+                how = self.creates
+            case _:
+                how = self.answers
+        if how == "give":
+            self.end.open_succeeded(request_id, SessionInfo(id=session_of(request), channel=self.channel), now=now)
+        elif how in ("new", "exists"):
+            self.end.create_succeeded(request_id, self.given_id or "out", created=how == "new", now=now)
+        elif how == "yes":
+            self.end.respond(request_id, content={"done": True}, now=now)
+        elif how is not None:
+            self.end.refuse(request_id, error_code=how, error_content={"boundSmWsId": "sm-7"}, now=now)
 
     def offer(self, session_id: str, call_id: str | None = None) -> CallIn:
         return CallIn(session_id=session_id, call_id=call_id or f"call-of-{session_id}", url=self.url, token="t")

@@ -6,8 +6,8 @@ import pytest
 
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.control.messages import MessageIn
-from telcoflow_proto.exceptions import WSSAuthenticationError, WSSConnectionError
-from tests.core.loopless import FakeCall, FakeClient, Task
+from telcoflow_proto.exceptions import SessionClosed, WSSAuthenticationError, WSSConnectionError
+from tests.core.loopless import FakeCall, FakeClient, Line, Task, TimeUp
 from tests.core.switchboard import CONFIG, Switchboard
 
 
@@ -28,7 +28,7 @@ def test_it_connects_takes_calls_and_ends() -> None:
     client, board, taken = connected()
     assert client.state is ClientState.READY
     assert repr(client) == "<client of ws://localhost:8080/ ready>"
-    assert [str(url) for url in client.wanted] == ["ws://localhost:8080/v1/agent/session-manager"]
+    assert [str(one.url) for one in client.wanted] == ["ws://localhost:8080/v1/agent/session-manager"]
     board.notify("s1")
     (call,) = taken
     assert client.calls == [call]
@@ -103,3 +103,140 @@ def test_closing_before_it_is_ready_is_told_to_who_waits_for_it() -> None:
     with pytest.raises(WSSConnectionError, match="before it was ready"):
         task.outcome()
     Task(client.run_forever()).outcome()
+
+
+def test_a_client_connects_once() -> None:
+    client, _, _ = connected()
+    with pytest.raises(WSSConnectionError, match="this client is ready; make a new one"):
+        Task(client.begin()).outcome()
+
+
+def test_a_call_that_cannot_be_reached_is_noted() -> None:
+    client, board, taken = connected()
+    board.url = "ws://evil.example/"
+    board.notify("s1")
+    assert [type(one).__name__ for one in client.notes] == ["ClientReady", "CallUnreachable"]
+    assert taken == client.calls == []
+
+
+def test_a_session_another_worker_took_is_noted() -> None:
+    client, board, taken = connected()
+    board.claims = "SESSION_BUSY"
+    board.notify("s1")
+    assert [type(one).__name__ for one in client.notes] == ["ClientReady", "ClaimLost"]
+    assert taken == []
+
+
+def test_a_session_that_handles_its_call_has_it_for_itself() -> None:
+    client, board, taken = connected()
+    task = Task(client.open_session("s1"))
+    board.carry()
+    session, calls = task.outcome(), list[Any]()
+    session.on_incoming_call(calls.append)
+    Task(session.ready()).outcome()
+    board.carry()
+    assert calls == client.calls
+    assert taken == []
+    assert client.ran == [("call.new", calls[0])], "if the handler breaks, its call is known"
+
+
+def test_what_a_session_does_not_handle_is_the_clients() -> None:
+    client, board, taken = connected()
+    messages: list[Any] = []
+    client.register_event_handler("message.new", messages.append)
+    task = Task(client.open_session("s1"))
+    board.carry()
+    Task(task.outcome().ready()).outcome()
+    board.carry()
+    board.end.push_message(MessageIn(session_id="s1", sender=None, content={}), now=board.now)
+    board.carry()
+    assert taken == client.calls
+    assert len(taken) == len(messages) == 1
+
+
+def test_a_session_that_closes_before_its_call_was_answered_ends_it() -> None:
+    client, board, taken = connected()
+    board.notify("s1")
+    (call,) = taken
+    told: list[Any] = []
+    call.register_event_handler("call.terminated", told.append)
+    board.end.close_session("s1", "CALL_TERMINATED", now=board.now)
+    board.carry()
+    assert told == ["session closed"]
+    assert client.calls == []
+
+
+def ended(client: FakeClient, board: Switchboard) -> None:
+    """The service closes its end of the control connection too."""
+    board.carry()
+    board.machine.receive_eof(now=board.now)
+    client.settle()
+
+
+def test_draining_lets_live_calls_finish_and_takes_no_more() -> None:
+    client, board, taken = connected()
+    board.notify("s1")
+    line = Line(taken[0]).answered()
+    running, draining = Task(client.run_forever()), Task(client.drain())
+    board.notify("s2")
+    assert len(taken) == 1
+    assert not draining.step().done
+    line.service.terminate(now=line.clock.now)
+    line.carry()
+    draining.step()
+    ended(client, board)
+    line.later(2)
+    assert draining.outcome() is True
+    assert taken[0].end_reason == "terminated"
+    running.outcome()
+
+
+def test_draining_cuts_off_what_takes_too_long() -> None:
+    client, board, taken = connected()
+    board.notify("s1")
+    line = Line(taken[0]).answered()
+    draining = Task(client.drain(5))
+    draining.step(TimeUp())
+    ended(client, board)
+    line.carry()
+    line.later(2)
+    assert draining.outcome() is False
+    assert taken[0].end_reason == "forced"
+    assert client.state is ClientState.CLOSED
+
+
+def test_draining_without_calls_is_closing() -> None:
+    client, board, _ = connected()
+    draining = Task(client.drain(5))
+    ended(client, board)
+    assert draining.outcome() is True
+
+
+def test_what_did_not_end_in_time_is_cut() -> None:
+    client, board, taken = connected()
+    board.notify("s1")
+    line = Line(taken[0]).answered()
+    task = Task(client.open_session("s2"))
+    board.carry()
+    session = task.outcome()
+    waiting = [Task(line.call.wait_ended()), Task(line.call.wait_closed()), Task(session.wait_closed())]
+    running, ending = Task(client.run_forever()), Task(client.end())
+    client.cut()
+    client.cut()
+    for one in [*waiting, running, ending]:
+        one.outcome()
+    assert client.state is ClientState.CLOSED
+    with pytest.raises(SessionClosed):
+        Task(session.ready()).outcome()
+    with pytest.raises(WSSConnectionError):
+        Task(client.open_session("s3")).outcome()
+    assert client.kept == [0, 0, 0, 0]
+
+
+def test_a_call_that_goes_on_when_the_client_is_cut_is_cut_too() -> None:
+    client, board, taken = connected()
+    board.notify("s1")
+    line = Line(taken[0]).answered()
+    client.cut()
+    assert line.call.end_reason == "connection lost"
+    assert client.calls == []

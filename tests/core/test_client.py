@@ -3,21 +3,31 @@
 import pytest
 
 from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.client import (
+from telcoflow_proto.client import ClientMachine
+from telcoflow_proto.client_events import (
     CallOffered,
     CallUnreachable,
     ClaimLost,
     ClientLost,
-    ClientMachine,
     ClientReady,
+    SessionLost,
     TransportWanted,
 )
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.control.events import RequestDone
-from telcoflow_proto.control.messages import CallFlow, MessageIn, SessionClosed, SessionInfo, SessionNotice
+from telcoflow_proto.control.messages import (
+    CallFlow,
+    MessageIn,
+    OpenSession,
+    SessionClosed,
+    SessionInfo,
+    SessionNotice,
+    SetUpCallFlow,
+)
 from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.errors import LocalProtocolError
 from telcoflow_proto.limits import Limits
+from telcoflow_proto.replies import Outcome
 from tests.core.support import counting
 from tests.core.switchboard import CONFIG, Switchboard
 
@@ -274,3 +284,155 @@ def test_closing_while_the_set_up_is_under_way() -> None:
     board.carry()
     assert board.taken(ClientReady) == []
     assert board.machine.finished
+
+
+# ------------------------------------------------------------------ what the application holds
+
+
+def holding(*sessions: str, readied: bool = True, **arguments: object) -> Switchboard:
+    """A client that has message sessions of its own."""
+    board = ready(accepting=True, **arguments)
+    board.channel, board.calls = "WA", 0
+    for session in sessions:
+        board.machine.open_session(session, now=board.now)
+        board.carry()
+        if readied:
+            board.machine.ready(session, now=board.now)
+            board.carry()
+    board.asked.clear()
+    board.readied.clear()
+    board.taken()
+    return board
+
+
+def cut(board: Switchboard) -> None:
+    board.machine.fail_transport("cut", now=board.now)
+    board.later(30)
+
+
+def test_requests_need_a_connection_that_is_set_up() -> None:
+    board = new()
+    board.machine.connect(now=board.now)
+    for ask in (
+        lambda: board.machine.open_session("s1", now=1),
+        lambda: board.machine.create_session(channel="WA", remote_address="+1", now=1),
+        lambda: board.machine.ready("s1", now=1),
+        lambda: board.machine.send_message("s1", {}, now=1),
+        lambda: board.machine.set_up_call_flow(CallFlow(), now=1),
+    ):
+        with pytest.raises(LocalProtocolError, match="the client is connecting"):
+            ask()
+
+
+def test_a_claim_that_is_lost_with_the_connection_is_tried_again_on_the_next() -> None:
+    board = holding("s1")
+    cut(board)
+    board.claims = None
+    board.connect()
+    assert board.asked == [OpenSession(session_id="s1")]
+    cut(board)
+    assert board.taken(SessionLost) == [], "nobody has said that it is lost"
+    board.claims = "give"
+    board.connect()
+    assert board.asked == [OpenSession(session_id="s1")] * 2
+    assert board.readied == ["s1"]
+
+
+def test_a_claim_that_is_not_answered_in_time_is_given_up() -> None:
+    board = holding("s1")
+    cut(board)
+    board.claims = None
+    board.connect()
+    for _ in range(7):
+        board.later(5)
+        board.carry()
+    assert board.taken(SessionLost) == [SessionLost(session_id="s1")]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.REFUSED])
+def test_a_session_that_closes_while_it_is_claimed_again_is_closed_and_no_more(outcome: Outcome) -> None:
+    board = holding("s1")
+    cut(board)
+    board.claims = None
+    board.connect()
+    (claim,) = board.end._requests.waiting()  # noqa: SLF001 - what the service was asked
+    board.end._out.append('{"type": "session.closed", "sessionId": "s1", "reason": "FORCE_CLOSE"}')  # noqa: SLF001
+    board.carry()
+    if outcome is Outcome.DONE:
+        board.end.open_succeeded(claim.id, SessionInfo(id="s1", channel="WA"), now=board.now)
+    else:
+        board.end.refuse(claim.id, error_code="SESSION_CLOSED", now=board.now)
+    board.carry()
+    assert len(board.taken(SessionClosed)) == 1
+    assert board.taken(SessionLost) == []
+    assert board.readied == []
+    cut(board)
+    board.claims = "give"
+    board.connect()
+    assert board.asked == [OpenSession(session_id="s1")], "it is not claimed a third time"
+
+
+def test_more_sessions_than_may_be_asked_for_at_once_are_claimed_as_answers_come() -> None:
+    names = [f"s{number}" for number in range(10)]
+    board = holding(*names, limits=Limits(pending_requests=3))
+    board.machine.set_up_call_flow(CallFlow(), now=board.now)
+    board.carry()
+    board.asked.clear()
+    cut(board)
+    board.connect()
+    assert board.asked == [SetUpCallFlow(flow=CallFlow()), *(OpenSession(session_id=name) for name in names)]
+    assert board.readied == names
+    assert board.taken(SessionLost) == []
+
+
+def test_a_session_that_closes_before_its_turn_comes_is_not_claimed() -> None:
+    board = holding("s1", "s2", limits=Limits(pending_requests=1))
+    cut(board)
+    board.claims = None
+    board.connect()
+    board.end.notify(SessionNotice(session_id="s2", channel="WA", activity="RESUME"), now=board.now)
+    board.end.close_session("s2", "FORCE_CLOSE", now=board.now)
+    (claim,) = board.end._requests.waiting()  # noqa: SLF001 - what the service was asked
+    board.end.open_succeeded(claim.id, SessionInfo(id="s1", channel="WA"), now=board.now)
+    board.carry()
+    assert board.asked == [OpenSession(session_id="s1")]
+    assert board.readied == ["s1"]
+
+
+def test_a_flood_of_notices_never_raises() -> None:
+    board = ready(limits=Limits(pending_requests=3))
+    board.claims = None
+    for number in range(10):
+        board.end.notify(
+            SessionNotice(session_id=f"s{number}", channel="TELCO", activity="NEW_INCOMING_CALL"), now=board.now
+        )
+    board.carry()
+    assert len(board.asked) == 3
+    assert board.machine.statistics().notices_dropped == 7
+
+
+def test_a_connection_that_closes_in_the_bytes_of_its_set_up_claims_nothing() -> None:
+    board = holding("s1")
+    cut(board)
+    board.sets_up = False
+    board.connect()
+    board.end.complete_setup(now=board.now)
+    board.end.close_connection(code=1012, now=board.now)
+    board.carry()
+    assert board.taken(SessionLost) == []
+    assert board.asked == []
+    board.sets_up = True
+    board.later(30)
+    board.connect()
+    assert board.readied == ["s1"]
+
+
+@pytest.mark.parametrize(("created", "direction"), [("new", "MO"), ("exists", "MT")])
+def test_a_call_is_outgoing_if_its_session_was_made_by_us(created: str, direction: str) -> None:
+    board = ready()
+    board.creates = created
+    board.machine.create_session(channel="TELCO", remote_address="+1", now=board.now)
+    board.carry()
+    board.notify("out")
+    (offer,) = board.taken(CallOffered)
+    assert offer.identity.direction == direction

@@ -101,3 +101,15 @@ def test_files_that_are_not_there_are_named(changes: dict[str, Any], field: str)
 
 def test_a_ca_bundle_may_be_given() -> None:
     assert sandbox(ca_path="ca.pem").ca_path == "ca.pem"
+
+
+def test_who_only_takes_calls_over_needs_no_credentials() -> None:
+    config = Configured.for_handover(sample_rate=8000, audio_mode="isolated", ca_path="ca", media_hosts=["m.example"])
+    assert str(config.control_url) == "wss://env.example" + CONTROL_PATH
+    assert (config.sample_rate, config.isolated, config.ca_path) == (8000, True, "ca")
+    assert config.media_hosts == ("m.example",)
+    assert config.credentials == []
+    assert not ClientConfig.for_handover(base_url="ws://x.example", allow_plaintext=True).base.secure
+    for wrong, field in (({"sample_rate": 1}, "sample_rate"), ({"base_url": "ws://x.example"}, "base_url")):
+        with pytest.raises(ValueError, match=field):
+            ClientConfig.for_handover(**wrong)

@@ -15,6 +15,7 @@ from telcoflow_proto.exceptions import (
     WSSError,
     WSSMediaError,
     WSSSessionError,
+    session_error,
 )
 
 
@@ -47,3 +48,17 @@ def test_a_session_error_names_its_code_and_owner() -> None:
     busy = SessionBusy("SESSION_BUSY", "taken", owner="sm-1")
     assert str(busy) == "SESSION_BUSY: taken"
     assert busy.owner == "sm-1"
+
+
+@pytest.mark.parametrize("code", SESSION_ERRORS)
+def test_known_codes_have_a_class_of_their_own(code: str) -> None:
+    error = session_error(code, "because", owner="sm-1")
+    assert type(error) is SESSION_ERRORS[code]
+    assert (error.code, error.owner, str(error)) == (code, "sm-1", f"{code}: because")
+
+
+@pytest.mark.parametrize(("code", "kept"), [("QUOTA_EXCEEDED", "QUOTA_EXCEEDED"), (None, "UNKNOWN"), ("", "UNKNOWN")])
+def test_other_codes_are_kept_and_a_missing_one_is_said_so(code: str | None, kept: str) -> None:
+    error = session_error(code)
+    assert type(error) is SessionError
+    assert (error.code, error.owner, str(error)) == (kept, None, kept)

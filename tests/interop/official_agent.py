@@ -15,6 +15,8 @@ script           answer, hear 0.5 s, send the ramp, connect (20 s), whisper, bar
                  interrupt, close: the fixed call for comparing wires
 handover         print the call as JSON and let go of it, its media never opened
 disconnect       answer, disconnect
+takeover         no connection: read a call as JSON from the standard input, answer, send back
+                 one second of what is heard, close
 
 The ramp is 0.4 s long: the samples 0, 1, 2, ... 9599 as 16-bit little-endian.
 """
@@ -130,9 +132,16 @@ class Agent:
     async def disconnect(self) -> None:
         await self.do("answer", "disconnect")
 
+    async def takeover(self) -> None:
+        await self.do("answer")
+        await self.listen(BYTES_PER_SECOND, echo=True)
+        await self.drain()
+        report("echoed", bytes=self.heard)
+        await self.do("close")
+
 
 Scenario = Callable[[Agent], Awaitable[None]]
-ACTIONS = (Agent.echo, Agent.connect_whisper, Agent.script, Agent.handover, Agent.disconnect)
+ACTIONS = (Agent.echo, Agent.connect_whisper, Agent.script, Agent.handover, Agent.disconnect, Agent.takeover)
 SCENARIOS: dict[str, Scenario] = {action.__name__: action for action in ACTIONS}
 
 
@@ -171,6 +180,16 @@ async def take_one_call(base_url: str, play: Scenario) -> None:
     report("done")
 
 
+async def take_over(text: str) -> None:
+    """Take over the call another process has written."""
+    call = sdk.Call.from_json(text, sdk.CallAudioConfig(sample_rate=SAMPLE_RATE))
+    report("incoming_call", id=call.id, caller=call.caller_number, callee=call.callee_number)
+    async with asyncio.timeout(SCENARIO_LIMIT):
+        await Agent(call).takeover()
+        await asyncio.sleep(0.5)  # the server's last events
+    report("done")
+
+
 def out_of_time() -> None:
     """End the process although the scenario hangs."""
     report("error", type="HardLimit", message=f"still running after {HARD_LIMIT} s")
@@ -185,7 +204,10 @@ def main(arguments: list[str]) -> int:
     watchdog = threading.Timer(HARD_LIMIT, out_of_time)
     watchdog.start()
     try:
-        asyncio.run(take_one_call(arguments[0], SCENARIOS[arguments[1]]))
+        if arguments[1] == "takeover":
+            asyncio.run(take_over(sys.stdin.read()))
+        else:
+            asyncio.run(take_one_call(arguments[0], SCENARIOS[arguments[1]]))
     except Exception as error:  # noqa: BLE001 - whatever it is, the test must see it
         report("error", type=type(error).__name__, message=str(error))
         return 1

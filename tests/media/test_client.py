@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 import pytest
 
@@ -688,3 +688,95 @@ def test_what_only_a_client_says_means_nothing_to_a_client() -> None:
     message = Command(command_id="c", command=CallWord.SPY, timeout_ms=1)
     client._on_media_message(message, T0)  # noqa: SLF001 - the codec lets no such message through
     assert (seen(client), client.state) == ([], CallState.ANSWERED)
+
+
+# ------------------------------------------------------------------ what was heard, and what is recorded
+
+
+@final
+class Track:
+    """A recording that only takes notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[str, int, float]] = []
+
+    def said(self, pcm: bytes, *, at: float) -> None:
+        self.notes.append(("said", len(pcm), at))
+
+    def heard(self, pcm: bytes, *, at: float) -> None:
+        self.notes.append(("heard", len(pcm), at))
+
+    def cleared(self, *, at: float) -> None:
+        self.notes.append(("cleared", 0, at))
+
+
+def tracked(**arguments: Any) -> tuple[MediaClient, list[tuple[str, int, float]]]:
+    client = client_in(CallState.ANSWERED, **arguments)
+    track: Any = Track()
+    client.track = track
+    return client, track.notes
+
+
+def talked(client: MediaClient, size: int, *, now: float = T0) -> None:
+    """Say so many bytes, all of which leave."""
+    client.receive_message(buffer_request(size), now=now)
+    client.send_audio(bytes(size), now=now)
+    said(client, now)
+
+
+def test_how_much_was_heard_is_estimated() -> None:
+    client = client_in(CallState.ANSWERED)
+    talked(client, 48_000)
+    client.send_audio(bytes(480), now=T0)
+    assert client.capacity == 1024 * 1024
+    assert client.bytes_audible == 48_480
+    at = T0 + 0.25
+    assert client.bytes_heard(now=at) == 12_000
+    assert (client.milliseconds_heard(now=at), client.milliseconds_unheard(now=at)) == (250, 760)
+    assert client.seconds_of(12_000) == 0.25
+
+
+def test_an_interruption_is_counted_and_what_was_heard_stays_heard() -> None:
+    client = client_in(CallState.ANSWERED)
+    talked(client, 48_000)
+    assert client.audio_clears == 0
+    client.interrupt(now=T0 + 0.5)
+    assert client.audio_clears == 1
+    assert client.bytes_audible == client.bytes_heard(now=T0 + 9) == 24_000
+    assert client.milliseconds_unheard(now=T0 + 0.5) == 0
+
+
+def test_speech_is_recorded_where_it_will_be_heard() -> None:
+    client, notes = tracked()
+    talked(client, 960)
+    talked(client, 960)
+    client.receive_message(b"\0" + bytes(640), now=T0 + 1)
+    assert [note for note in notes if note[1]] == [
+        ("said", 960, T0),
+        ("said", 960, T0 + 0.02),
+        ("heard", 640, T0 + 1),
+    ]
+
+
+def test_other_legs_and_frames_that_break_a_rule_are_not_recorded() -> None:
+    client, notes = tracked(isolated=True)
+    client.receive_message(b"\1" + bytes(640), now=T0)
+    client.receive_message(b"\0" + bytes(641), now=T0)
+    assert notes == []
+    assert client.bad_frames == 1
+
+
+def test_what_is_taken_back_is_taken_out_of_the_recording() -> None:
+    client, notes = tracked()
+    client.interrupt(now=T0 + 1)
+    client.receive_message(call_event("call.terminated"), now=T0 + 2)
+    assert notes == [("cleared", 0, T0 + 1), ("cleared", 0, T0 + 2)]
+
+
+def test_a_refused_interrupt_takes_nothing_back() -> None:
+    client = new_client()
+    track: Any = Track()
+    client.track = track
+    with pytest.raises(LocalProtocolError):
+        client.interrupt(now=T0)
+    assert track.notes == []

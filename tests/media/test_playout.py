@@ -62,15 +62,15 @@ def test_a_flushed_tail_leaves_at_once() -> None:
     out = playout()
     out.grant(9600, frame_bytes=960)
     out.write(speech(640), now=1.0)
-    out.flush(now=1.0)
-    assert out.tail_due_at() == 1.0
+    out.flush()
+    assert out.tail_due_at() is None, "it waits for the writer only"
     assert out.frames(now=1.0) == [speech(640)]
 
 
 def test_a_tail_without_credit_waits_for_credit_and_not_for_time() -> None:
     out = playout()
     out.write(speech(640), now=1.0)
-    out.flush(now=1.0)
+    out.flush()
     assert out.tail_due_at() is None
     assert out.frames(now=9.0) == []
     out.grant(100, frame_bytes=960)
@@ -222,11 +222,61 @@ def test_every_byte_written_in_pieces_is_sent(piece: int) -> None:
     for at in range(0, len(whole), piece):
         out.write(whole[at : at + piece], now=0.0)
         frames += out.frames(now=0.0)
-    out.flush(now=0.0)
+    out.flush()
     frames += out.frames(now=0.0)
     assert b"".join(frames) == whole
     assert {len(frame) for frame in frames[:-1]} <= {960}
     assert len(frames[-1]) <= 960
+
+
+def test_a_tail_rings_once_and_waits_for_the_writer_then() -> None:
+    out = playout()
+    out.grant(9600, frame_bytes=960)
+    out.write(speech(640), now=1.0)
+    out.ring(now=1.0)
+    assert out.tail_due_at() == 1.0 + FRAME_TIME, "too early: it rings again"
+    out.ring(now=1.0 + FRAME_TIME)
+    assert out.tail_due_at() is None, "the alarm has rung; the writer may be slow"
+    assert out.frames(now=1.0 + FRAME_TIME) == [speech(640)]
+
+
+def test_speech_after_a_flush_waits_for_its_frame_again() -> None:
+    out = playout()
+    out.grant(9600, frame_bytes=960)
+    out.write(speech(640), now=1.0)
+    out.flush()
+    out.write(speech(100), now=1.01)
+    assert out.tail_due_at() == 1.01 + FRAME_TIME
+    assert out.frames(now=1.01) == []
+
+
+def test_what_was_heard_is_what_left_and_had_its_time() -> None:
+    out = playout()
+    out.grant(96_000, frame_bytes=960)
+    out.write(speech(96_000), now=5.0)
+    assert (out.heard(now=5.0), out.unheard(now=5.0), out.audible) == (0, 96_000, 96_000)
+    out.frames(now=5.0)
+    assert (out.heard(now=5.5), out.unheard(now=5.5), out.audible) == (24_000, 72_000, 96_000)
+    assert (out.heard(now=9.0), out.unheard(now=9.0), out.audible) == (96_000, 0, 96_000)
+    assert out.seconds_of(48_000) == 1.0
+
+
+def test_what_was_cleared_is_never_heard() -> None:
+    out = playout()
+    out.grant(48_000, frame_bytes=960)
+    out.write(speech(96_000), now=5.0)
+    out.frames(now=5.0)
+    assert out.clear(now=5.25) == 48_000
+    assert out.clears == 1
+    for now in (5.25, 9.0):
+        assert (out.heard(now=now), out.unheard(now=now), out.audible) == (12_000, 0, 12_000)
+    out.grant(960, frame_bytes=960)
+    out.write(speech(960), now=9.0)
+    assert out.audible == 12_960
+    out.frames(now=9.0)
+    assert out.heard(now=9.0 + FRAME_TIME) == 12_960
+    assert out.clear(now=9.0 + FRAME_TIME) == 0
+    assert (out.heard(now=99.0), out.clears) == (12_960, 2)
 
 
 # ------------------------------------------------------------------ against a naive model
@@ -292,7 +342,7 @@ def test_it_does_what_the_naive_model_does(steps: list[tuple[str, int]]) -> None
             case "wait":
                 now += number / 1000
             case "flush":
-                out.flush(now=now)
+                out.flush()
                 model.tail_leaves_at = now
             case "clear":
                 assert out.clear(now=now) == len(model.queue)

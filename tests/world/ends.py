@@ -59,6 +59,10 @@ class ControlEnd(ByteDoor[ServerControlEvent], ControlServer):
     def say_raw(self, message: str | bytes) -> None:
         self._out.append(message)
 
+    def forget(self, session_id: str) -> None:
+        """Know nothing of this session any more, and do not say so."""
+        self._sessions.pop(session_id, None)
+
 
 class MediaEnd(ByteDoor[ServerMediaEvent], MediaServer):
     """``MediaServerConnection`` that records what it hears and can say anything, right or wrong."""

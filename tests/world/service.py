@@ -15,21 +15,28 @@ import attrs
 from anyio.abc import TaskGroup
 
 from telcoflow_proto.config import CONTROL_PATH
+from telcoflow_proto.control.codec import encode_session
 from telcoflow_proto.control.events import RequestReceived, SessionReadied, SetupRequested
 from telcoflow_proto.control.messages import (
+    CallFlow,
     CallIn,
+    Channel,
     CreateSession,
     MessageIn,
     OpenSession,
+    Requested,
+    SendMessage,
     SessionInfo,
     SessionNotice,
+    SetUpCallFlow,
 )
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
 from telcoflow_proto.handshake import UpgradeRequested
-from telcoflow_proto.jsontext import JsonObject
+from telcoflow_proto.jsontext import Json, JsonObject, encode_object
 from telcoflow_proto.media.events import AudioArrived, CallEnded, CommandReceived
 from telcoflow_proto.media.messages import Command
 from telcoflow_proto.media.table import CallWord
+from telcoflow_proto.rest import RestRequest
 from tests.world.ends import Carrier, ControlEnd, Heard, MediaEnd, counting
 from tests.world.net import Net, NetStream, Wakeup
 
@@ -40,12 +47,13 @@ NEVER = float("inf")
 @final
 @attrs.frozen(kw_only=True)
 class Reply:
-    """How the service reacts to one command: see the functions below."""
+    """How the service reacts to one command or request: see the functions below."""
 
     kind: str
     after: float = 0.0
     code: str = ""
     message: str | None = None
+    content: Json = None
 
 
 def succeed(*, after: float = 0.0) -> Reply:
@@ -56,6 +64,16 @@ def succeed(*, after: float = 0.0) -> Reply:
 def refuse(code: str, message: str | None = None, *, after: float = 0.0) -> Reply:
     """Say no."""
     return Reply(kind="refuse", code=code, message=message, after=after)
+
+
+def taken(owner: str) -> Reply:
+    """Say that another worker has the session."""
+    return Reply(kind="refuse", code="SESSION_BUSY", content={"boundSmWsId": owner})
+
+
+def existing(session_id: str) -> Reply:
+    """Say that a session with this address was open already."""
+    return Reply(kind="existing", content=session_id)
 
 
 def ignore() -> Reply:
@@ -333,6 +351,14 @@ class Service:
         self.offers_calls = True
         self.readied: list[str] = []
         self.requests: list[tuple[float, object]] = []
+        self.sessions: dict[str, SessionInfo] = {}
+        self.dialled: list[ServiceCall] = []
+        self.on_dial: Callable[[ServiceCall], None] = lambda call: None
+        self.offer_after = 0.0
+        self.rest_requests: list[RestRequest] = []
+        self.rest_reply: tuple[int, bytes] | None = None
+        self.tells_closes = True
+        self._replies: dict[str, list[Reply]] = {}
         self._entropy = counting()
         self._numbers = itertools.count(1)
         self._changed = Wakeup()
@@ -404,6 +430,34 @@ class Service:
                     control.carrier.end.notify(notice, now=anyio.current_time())
                 control.carrier.touch()
 
+    def will(self, name: str, *replies: Reply) -> None:
+        """React so to the next requests of this name ("session.open", ...); the last reaction stays."""
+        self._replies[name] = list(replies)
+
+    def has_messages(self, session_id: str, *, remote_address: str = "+1999") -> SessionInfo:
+        """Let there be a WA session, and tell every connected client."""
+        info = self.sessions[session_id] = SessionInfo(
+            id=session_id, channel=Channel.WA, state="OPEN", remote_address=remote_address
+        )
+        notice = SessionNotice(session_id=session_id, channel=Channel.WA, activity="NEW_INCOMING_MESSAGE")
+        self.control.carrier.end.notify(notice, now=anyio.current_time())
+        self.control.carrier.touch()
+        return info
+
+    def asked(self, kind: type[object]) -> list[object]:
+        """The requests of one kind, in order."""
+        return [request for _, request in self.requests if isinstance(request, kind)]
+
+    @property
+    def messages(self) -> list[tuple[str, JsonObject]]:
+        """The messages that were sent: session and content."""
+        return [(one.session_id, one.content) for _, one in self.requests if isinstance(one, SendMessage)]
+
+    @property
+    def flows(self) -> list[CallFlow]:
+        """The call flows that were set up."""
+        return [one.flow for _, one in self.requests if isinstance(one, SetUpCallFlow)]
+
     async def answered_call(self, **arguments: str | None) -> ServiceCall:
         """Announce a call and wait until it is answered."""
         call = await self.announce_call(**arguments)  # type: ignore[arg-type]
@@ -411,12 +465,34 @@ class Service:
         await anyio.sleep(0.001 + 4 * (self.net.latency + self.net.jitter))
         return call
 
-    def close_session(self, call: ServiceCall, reason: str = "FORCE_CLOSE") -> None:
-        """Tell on the control connection that the session of a call is over."""
+    def close_session(self, call: ServiceCall | str, reason: str = "FORCE_CLOSE") -> None:
+        """Tell on the control connection that a session, or that of a call, is over."""
+        session_id = call if isinstance(call, str) else call.offer.session_id
+        self.sessions.pop(session_id, None)
         control = self.control.carrier
         for _ in range(self.repeat):
-            control.end.close_session(call.offer.session_id, reason, now=anyio.current_time())
+            control.end.close_session(session_id, reason, now=anyio.current_time())
         control.touch()
+
+    async def rest(self, request: RestRequest, config: object, tls: object) -> tuple[int, bytes]:
+        """Answer a REST request, in place of an adapter's ``_http.send``."""
+        self.rest_requests.append(request)
+        await anyio.sleep(self.net.latency)
+        if self.rest_reply is not None:
+            return self.rest_reply
+        if request.method == "GET":
+            items: list[Json] = [encode_session(one) for one in self.sessions.values()]
+            return 200, encode_object({"items": items}).encode()
+        session_id = request.target.split("/")[-2]
+        if not self.tells_closes or session_id not in self.sessions:
+            for control in self.controls:
+                control.carrier.end.forget(session_id)
+        if session_id not in self.sessions:
+            return 404, encode_object({"code": "SESSION_NOT_FOUND", "message": "no such session"}).encode()
+        if self.tells_closes:
+            self.close_session(session_id, "SDK_REQUEST")
+        self.sessions.pop(session_id, None)
+        return 200, encode_object({"closedAt": 1, "reason": "SDK_REQUEST"}).encode()
 
     def push_message(self, session_id: str, content: JsonObject) -> None:
         """Push a message of a WA session."""
@@ -537,30 +613,98 @@ class Service:
             confirm()
 
     def _on_request(self, end: ControlEnd, event: RequestReceived, now: float) -> None:
-        request_id, request = event.requested.request_id, event.requested.request
-        if self.claims == "ignore":
+        assert self._group is not None
+        reply = self._reply_to(event.requested)
+        if reply.kind == "ignore":
             return
-        if isinstance(request, OpenSession):
-            if self.claims == "busy":
-                end.refuse(request_id, error_code="SESSION_BUSY", now=now)
-            else:
-                end.open_succeeded(request_id, SessionInfo(id=request.session_id, channel="TELCO"), now=now)
-        elif isinstance(request, CreateSession):
-            end.create_succeeded(request_id, "created", created=True, now=now)
+        if reply.after:
+
+            def answer() -> None:
+                if not end.lost:
+                    self._answer(end, event.requested, reply, anyio.current_time())
+                    next(one for one in self.controls if one.carrier.end is end).carrier.touch()
+
+            self._group.start_soon(_later, reply.after, answer)
         else:
-            end.respond(request_id, now=now)
+            self._answer(end, event.requested, reply, now)
+
+    def _reply_to(self, requested: Requested) -> Reply:
+        request = requested.request
+        if self.claims == "ignore":
+            return ignore()
+        if self.claims == "busy" and isinstance(request, OpenSession):
+            return Reply(kind="refuse", code="SESSION_BUSY")
+        replies = self._replies.get(_NAMES[type(request)])
+        if not replies:
+            return succeed()
+        return replies.pop(0) if len(replies) > 1 else replies[0]
+
+    def _answer(self, end: ControlEnd, requested: Requested, reply: Reply, now: float) -> None:
+        request_id, request = requested.request_id, requested.request
+        if reply.kind == "refuse":
+            end.refuse(request_id, error_code=reply.code, error_content=reply.content, now=now)
+        elif isinstance(request, OpenSession):
+            unknown = SessionInfo(id=request.session_id, channel=Channel.TELCO)
+            end.open_succeeded(request_id, self.sessions.get(request.session_id, unknown), now=now)
+        elif isinstance(request, CreateSession):
+            if reply.kind == "existing":
+                end.create_succeeded(request_id, str(reply.content), created=False, now=now)
+            else:
+                end.create_succeeded(request_id, self._create(request), created=True, now=now)
+        else:
+            end.respond(request_id, content=reply.content, now=now)
+
+    def _create(self, request: CreateSession) -> str:
+        number = next(self._numbers)
+        call_id, session_id = f"call-{number}", f"session-{number}"
+        self.sessions[session_id] = SessionInfo(
+            id=session_id, channel=request.channel, state="OPEN", remote_address=request.remote_address
+        )
+        if request.channel == Channel.TELCO:
+            offer = CallIn(
+                session_id=session_id,
+                call_id=call_id,
+                url=f"ws://localhost:{PORT}/media/{call_id}",
+                token=f"token-of-{call_id}",
+                caller="+15550000",
+                callee=request.remote_address,
+            )
+            call = self.calls[session_id] = ServiceCall(self, offer)
+            self.dialled.append(call)
+            self.on_dial(call)
+        return session_id
 
     def _offer(self, end: ControlEnd, session_id: str, now: float) -> None:
         call = self.calls.get(session_id)
-        if call is not None and self.offers_calls:
+        if call is None or not self.offers_calls:
+            return
+        offer = call.offer
+
+        def say() -> None:
+            if not end.lost:
+                for _ in range(self.repeat):
+                    end.offer_call(offer, now=anyio.current_time())
+                next(one for one in self.controls if one.carrier.end is end).carrier.touch()
+
+        if self.offer_after:
+            assert self._group is not None
+            self._group.start_soon(_later, self.offer_after, say)
+        else:
             for _ in range(self.repeat):
-                end.offer_call(call.offer, now=now)
+                end.offer_call(offer, now=now)
 
 
 async def _later(seconds: float, function: Callable[[], None]) -> None:
     await anyio.sleep(seconds)
     function()
 
+
+_NAMES = {
+    OpenSession: "session.open",
+    CreateSession: "session.create",
+    SendMessage: "wa.msg.out",
+    SetUpCallFlow: "call_flow.setup",
+}
 
 COMMANDS = (
     CallWord.ANSWER,
