@@ -31,9 +31,10 @@ HEAD = """\
 # Two adapters, one API
 
 `telcoflow_anyio` runs on asyncio and trio, `telcoflow_trio` on trio without anyio. Every public name is in both,
-with the same signature; what differs is one type: `dial=` opens an anyio `ByteStream` or a `trio.abc.Stream`.
+with the same signature; what differs is one type: a "byte stream" is an anyio `ByteStream` or a `trio.abc.Stream`.
 """
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_STREAM = re.compile(r"\b(?:ByteStream|Stream)\b")
+_OPTIONAL = re.compile(r"\bOptional\[(\w+)\]")
 _QUALIFIED = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Z~])")
 
 Found = dict[str, str]
@@ -49,6 +50,8 @@ def signature(thing: object) -> str:
         return "module"
     if inspect.isclass(thing):
         return "exception" if issubclass(thing, BaseException) else "class"
+    if inspect.ismemberdescriptor(thing):
+        return "attribute"
     if not callable(thing):
         return _plain(repr(thing))
     prefix = "async " if inspect.iscoroutinefunction(thing) else ""
@@ -58,8 +61,8 @@ def signature(thing: object) -> str:
 def _plain(annotation: object) -> str:
     """Write an annotation without what only says where a name lives."""
     text = annotation.__name__ if inspect.isclass(annotation) else str(annotation)
-    text = _ADDRESS.sub("", text).replace("'", "").replace('"', "")
-    return _QUALIFIED.sub("", text).replace("~", "")
+    text = _QUALIFIED.sub("", text.replace("'", "").replace('"', "")).replace("~", "")
+    return _STREAM.sub("byte stream", _OPTIONAL.sub(r"\1 | None", text))
 
 
 def names_of(module: ModuleType) -> Found:

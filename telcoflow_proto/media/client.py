@@ -366,7 +366,7 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         )
 
     def _deadline(self) -> float | None:
-        heard = self._playout.heard_at if self._draining and not self._playout.queued else None
+        heard = self._playout.finished_at if self._draining and not self._playout.queued else None
         return earliest(self._replies.next_deadline(), self._playout.tail_due_at(), heard)
 
     def _on_timeout(self, now: float) -> None:

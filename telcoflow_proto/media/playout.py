@@ -16,6 +16,10 @@ SAMPLE_BYTES = 2
 
 _NOW = -math.inf
 
+_SLACK = 0.06
+"""Seconds a sample may be heard later than estimated: it travels, and the network plays slots of 20 ms that it may
+just have missed. Who hangs up at the estimate cuts the last word."""
+
 
 @final
 class Playout:
@@ -93,7 +97,7 @@ class Playout:
         self.dropped += dropped
         self.clears += 1
         self._never_heard += self._under_way(now)
-        self._heard_at = min(self._heard_at, now)
+        self._heard_at = min(self._heard_at, now - _SLACK)  # there is nothing left to wait for
         return dropped
 
     def flush(self) -> None:
@@ -106,8 +110,8 @@ class Playout:
             self._flush_at = _NOW
 
     def finished(self, *, now: float) -> bool:
-        """Tell whether everything has been sent and, by our estimate, has been heard."""
-        return not self.queued and now >= self._heard_at
+        """Tell whether everything has been sent and, by our estimate, has been heard to the last sample."""
+        return not self.queued and (not self.sent or now >= self.finished_at)
 
     def seconds_of(self, size: int) -> float:
         """Return how long ``size`` bytes sound."""
@@ -133,6 +137,11 @@ class Playout:
         """Return when a tail shorter than a frame leaves, if one waits for that."""
         waits = self._flush_at > _NOW and 0 < self.queued < min(self._frame, self.credit & ~1)
         return self._flush_at if waits else None
+
+    @property
+    def finished_at(self) -> float:
+        """When the last sample has been heard for sure: our estimate, and what the line may add to it."""
+        return self._heard_at + _SLACK
 
     @property
     def heard_at(self) -> float:

@@ -135,7 +135,11 @@ async def test_methods_are_called_from_tasks_of_the_program_and_cancelled_there(
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         assert phone.call.get_send_audio_buffer_size() % 960 == 0
-        reader = asyncio.create_task(anext(aiter(phone.call.audio_stream())))  # type: ignore[arg-type]
+
+        async def listen() -> bytes:
+            return await anext(aiter(phone.call.audio_stream()))
+
+        reader = asyncio.create_task(listen())
         await asyncio.sleep(0.1)
         reader.cancel()
         await asyncio.gather(reader, return_exceptions=True)
@@ -346,10 +350,9 @@ async def test_nobody_picks_up_and_the_agent_takes_over_again(world: World) -> N
     """[C10] the appointment desk"""
     async with phone_in(world, "answered") as phone:
         phone.there.will("call.connect", refuse("CALL_UNANSWERED", after=30))
-        try:
+        with pytest.raises(WSSCallCommandError) as caught:
             await phone.call.connect(ring_time_seconds=30)
-        except WSSCallCommandError as error:
-            assert error.error_code == "CALL_UNANSWERED"
+        assert caught.value.error_code == "CALL_UNANSWERED"
         await phone.call.send_audio(bytes(960))
         await phone.call.disconnect()
 

@@ -92,7 +92,7 @@ async def test_a_dialled_call_is_connected_once_they_have_picked_up(world: World
     ],
 )
 async def test_a_call_nobody_takes_says_why_and_is_hung_up(
-    world: World, reply: Reply, seconds: float, kind: type[Exception], code: str
+    world: World, reply: Reply, seconds: float, kind: type[WSSCallCommandError], code: str
 ) -> None:
     callee_will(world, reply)
     async with world.client() as client:
@@ -118,7 +118,7 @@ async def test_a_ring_time_nobody_waits_is_refused_before_anything_is_said(world
 async def test_a_number_that_is_no_text_harms_only_who_dialled_it(world: World) -> None:
     async with world.client() as client:
         with anyio.fail_after(60):
-            assert isinstance(await outcome(client.dial, object()), Exception)  # type: ignore[arg-type]
+            assert isinstance(await outcome(client.dial, object()), Exception)
         assert client.state is ClientState.READY
         assert (await client.dial(CALLEE)).state is CallState.CONNECTED
 

@@ -22,7 +22,7 @@ from telcoflow_proto.exceptions import (
     WSSConnectionError,
 )
 from telcoflow_proto.media.table import CallState
-from tests.adapters.acts import Later, meanwhile, outcome, talk, taking, until
+from tests.adapters.acts import Later, meanwhile, outcome, taking, talk, until
 from tests.world.service import existing, ignore, refuse, succeed, taken
 from tests.world.world import World
 
@@ -35,24 +35,14 @@ def rest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def leftovers(client: Any) -> dict[str, int]:
     """Count what a client still keeps of sessions, in every layer."""
-    machine = client._machine
-    return {
-        "sessions": len(client._sessions),
-        "opening": len(client._opening),
-        "dials": len(client._dials),
-        "requests": len(client._requests),
-        "held": len(machine._held),
-        "resuming": len(machine._resuming),
-        "created": len(machine._created),
-        "claims": len(machine._claims),
-        "waiting": len(machine._waiting),
-        "on the connection": 0 if machine.control is None else len(machine.control._sessions),
-    }
+    kept = {name: getattr(client, f"_{name}") for name in ("sessions", "opening", "dials", "requests")}
+    machine = client._machine  # noqa: SLF001 - nothing public counts these
+    kept |= {name: getattr(machine, f"_{name}") for name in ("held", "resuming", "created", "claims", "waiting")}
+    return {name: len(things) for name, things in kept.items()} | {"connection": kept_by_connection(machine)}
 
 
-NOTHING = dict.fromkeys(
-    ("sessions", "opening", "dials", "requests", "held", "resuming", "created", "claims", "waiting"), 0
-)
+def kept_by_connection(machine: Any) -> int:
+    return 0 if machine.control is None else len(machine.control._sessions)  # noqa: SLF001
 
 
 # ---------------------------------------------------------------------- listing
@@ -191,18 +181,6 @@ async def test_an_opening_whose_connection_is_lost_says_so(world: World) -> None
         assert isinstance(await client.open_session("wa-1"), Session)
 
 
-async def test_a_session_that_closes_as_soon_as_it_is_opened_is_told_to_its_opener(world: World) -> None:
-    world.service.will("session.open", succeed(after=1))
-    async with world.client() as client, meanwhile() as group:
-        opening = Later(group, client.open_session, "wa-1")
-        await anyio.sleep(1.0)
-        await until(lambda: client._machine._held, within=1)
-        result = await opening.done()
-        assert isinstance(result, Session)
-    client = world.client()
-    assert isinstance(await outcome(client.open_session, "wa-1"), WSSConnectionError)
-
-
 async def test_open_and_closed_in_one_breath(world: World) -> None:
     async with world.client() as client, meanwhile() as group:
         world.service.will("session.open", ignore())
@@ -316,9 +294,8 @@ async def test_a_session_is_closed_once_whoever_closes_it(world: World) -> None:
             assert await session.wait_closed() == reason
             assert isinstance(await outcome(session.ready), SessionClosed)
             assert isinstance(await outcome(session.send_message, {}), SessionClosed)
-        await anyio.sleep(1)
         assert len(told) == 4  # the one closed by both is told twice by the service
-        assert {**leftovers(client), **NOTHING} == leftovers(client)
+        assert set(leftovers(client).values()) == {0}
 
 
 async def test_a_session_the_service_no_longer_knows_is_closed_and_forgotten(world: World) -> None:
@@ -498,8 +475,7 @@ async def test_a_session_that_closes_while_it_is_resumed_harms_nobody(world: Wor
             await session.ready()
             world.service.will("session.open", ignore(), succeed())
             world.service.control.reset()
-            opened = len(world.service.asked(OpenSession))
-            await until(lambda: len(world.service.asked(OpenSession)) > opened)
+            await anyio.sleep(10)
             control = world.service.control
             request = [one.json for one in control.heard if one.json.get("type") == "session.open"][-1]
             control.carrier.end.say_raw('{"type":"session.closed","sessionId":"wa-1","reason":"FORCE_CLOSE"}')

@@ -206,8 +206,9 @@ async def test_a_tls_handshake_nobody_answers_is_given_up_and_its_socket_closed(
     gone = anyio.Event()
 
     async def listen(stream: Any) -> None:
-        async for _ in stream:
-            pass
+        async with stream:
+            async for _ in stream:
+                pass
         gone.set()
 
     with anyio.fail_after(15):

@@ -229,7 +229,7 @@ def test_a_short_tail_is_heard_too() -> None:
     line = talking()
     task = Task(line.call.play_audio(bytes(962)))
     line.grant(9600)
-    line.later(0.1)
+    line.later(0.2)
     assert task.outcome() == Played(bytes_queued=962, seconds_heard=962 / SECOND, complete=True)
 
 

@@ -43,12 +43,14 @@ def ramp(size: int, start: int = 1) -> bytes:
 async def connected(adapter: ModuleType, **settings: Any) -> AsyncGenerator[tuple[Gateway, Any, list[Any]]]:
     """A gateway and a client of the adapter, with the calls it takes."""
     with anyio.fail_after(20):
-        async with Gateway(**settings) as gateway:
-            async with adapter.TelcoflowClient(config(adapter, gateway.base_url)) as client:
-                calls: list[Any] = []
-                client.register_event_handler("call.new", calls.append)
-                await gateway.wait_for_agents(1)
-                yield gateway, client, calls
+        async with (
+            Gateway(**settings) as gateway,
+            adapter.TelcoflowClient(config(adapter, gateway.base_url)) as client,
+        ):
+            calls: list[Any] = []
+            client.register_event_handler("call.new", calls.append)
+            await gateway.wait_for_agents(1)
+            yield gateway, client, calls
 
 
 def config(adapter: ModuleType, base_url: str, **settings: Any) -> Any:
@@ -75,21 +77,10 @@ async def said_goodbye(adapter: ModuleType, seconds: float) -> tuple[bytes, Gate
     return goodbye, there
 
 
-async def test_a_goodbye_reaches_the_service_to_the_last_sample_before_the_hang_up(adapter: ModuleType) -> None:
+async def test_a_goodbye_is_heard_by_the_caller_to_the_last_sample(adapter: ModuleType) -> None:
     goodbye, there = await said_goodbye(adapter, 2.3)
     assert there.said_by_agent == goodbye
     assert there.ended_by == "agent"
-    heard = skip_silence(there.heard_by_caller, RATE)
-    assert goodbye.startswith(heard.rstrip(b"\0"))
-    assert len(heard) >= len(goodbye) - FRAME
-
-
-@pytest.mark.xfail(
-    strict=True,
-    reason="the drain ends 13 ms early: the network plays slots of 20 ms, so that a tail sounds later than estimated",
-)
-async def test_a_goodbye_is_heard_by_the_caller_to_the_last_sample(adapter: ModuleType) -> None:
-    goodbye, there = await said_goodbye(adapter, 0.3)
     heard = skip_silence(there.heard_by_caller, RATE)
     assert heard == goodbye + bytes(-len(goodbye) % FRAME)
 

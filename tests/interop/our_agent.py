@@ -27,11 +27,11 @@ def main(module: str, scenario: str, base_url: str) -> None:
         )
         async with adapter.TelcoflowClient(config) as client:
 
-            @client.on(adapter.events.INCOMING_CALL)
             def write(call: Any) -> None:
                 print(call.to_json(), flush=True)  # noqa: T201 - the output is the call
                 taken.set()
 
+            client.register_event_handler(adapter.events.INCOMING_CALL, write)
             await taken.wait()
 
     async def take_over() -> None:

@@ -569,7 +569,7 @@ def test_the_end_of_speech_is_told_once_when_it_has_been_heard() -> None:
     client.messages_to_send(now=T0)
     assert client.bytes_queued == 0, "the tail left at once"
     heard_at = client.next_deadline() or 0.0
-    assert heard_at == pytest.approx(T0 + 48_100 / 48_000)
+    assert heard_at == pytest.approx(T0 + 48_100 / 48_000 + 0.06), "with what the line may add"
     assert not client.audio_finished(now=T0)
     client.handle_timeout(now=heard_at)
     client.handle_timeout(now=heard_at)
@@ -591,7 +591,7 @@ def test_an_interrupt_ends_speech_that_was_being_drained() -> None:
     client.messages_to_send(now=T0)
     client.drain_audio(now=T0)
     client.interrupt(now=T0 + 0.1)
-    assert client.next_deadline() == T0 + 0.1
+    assert client.next_deadline() == pytest.approx(T0 + 0.1)
     client.handle_timeout(now=T0 + 0.1)
     assert seen(client) == [PlayoutFinished()]
 
