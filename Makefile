@@ -16,7 +16,7 @@ help:
 	@echo "make test     all checks, all tests on asyncio and trio, and the coverage gate"
 	@echo "make check    lint, formatting, types, and generated pages (no tests)"
 	@echo "make format   format the code and apply the safe lint fixes"
-	@echo "make docs     render the state tables into docs/"
+	@echo "make docs     render the generated pages of docs/"
 	@echo "make clean    remove .venv and everything else make has made"
 	@echo
 	@echo "Needs Python 3.11 or newer; choose one with PYTHON=python3.13"
@@ -45,6 +45,7 @@ check: $(VENV)/.ready-to-develop
 	@$(BIN)/basedpyright --warnings
 	@echo "==> checking the generated pages"
 	@$(BIN)/python tools/render_tables.py --check
+	@$(BIN)/python tools/render_parity.py --check
 
 format: $(VENV)/.ready-to-develop
 	@echo "==> formatting"
@@ -52,8 +53,9 @@ format: $(VENV)/.ready-to-develop
 	@$(BIN)/ruff format -q
 
 docs: $(VENV)/.ready-to-develop
-	@echo "==> rendering the state tables"
+	@echo "==> rendering the state tables and the table of the two adapters"
 	@$(BIN)/python tools/render_tables.py
+	@$(BIN)/python tools/render_parity.py
 
 clean:
 	@echo "==> cleaning up"
