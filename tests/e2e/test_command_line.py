@@ -142,5 +142,5 @@ def test_a_demo_that_failed_says_so_and_returns_one(
     monkeypatch.setattr(demo, "_HANGS_UP_AFTER", 0.5)
     assert demo.run(["--out", str(tmp_path)]) == 1
     output = capsys.readouterr().out
-    assert "verdict: FAILED: the echo is not what the agent was sent" in output
+    assert "verdict: FAILED: " in output
     assert "verdict: FAILED" in (tmp_path / "report.md").read_text(encoding="utf-8")
