@@ -5,7 +5,6 @@ import contextvars
 from collections.abc import Awaitable, Callable
 
 import anyio
-import sniffio
 
 _tasks: set["asyncio.Task[None]"] = set()
 
@@ -21,12 +20,12 @@ def spawn_root(function: Callable[[], Awaitable[None]]) -> anyio.CancelScope:
         with scope:
             await function()
 
-    if sniffio.current_async_library() == "trio":
-        import trio  # noqa: PLC0415 - only where trio is running
-
-        trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())
-    else:
+    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
         task = asyncio.get_running_loop().create_task(run())
         _tasks.add(task)  # the loop itself keeps only a weak reference
         task.add_done_callback(_tasks.discard)
+    else:
+        import trio  # noqa: PLC0415 - only where trio is running
+
+        trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())
     return scope
