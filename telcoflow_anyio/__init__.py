@@ -14,8 +14,14 @@ from telcoflow_proto.media.table import CallState
 from telcoflow_proto.session import Session
 from telcoflow_proto.surface import CommandResult
 
+# The vendor's later names for the same two.
+AgenTaoClient = TelcoflowClient
+AgenTaoClientConfig = TelcoflowClientConfig
+
 __all__ = (
     "ActiveCall",
+    "AgenTaoClient",
+    "AgenTaoClientConfig",
     "Backoff",
     "CallEvent",
     "CallFlow",

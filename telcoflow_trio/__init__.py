@@ -14,8 +14,14 @@ from telcoflow_trio import events, exceptions
 from telcoflow_trio.call import ActiveCall
 from telcoflow_trio.client import TelcoflowClient, TelcoflowClientConfig
 
+# The vendor's later names for the same two.
+AgenTaoClient = TelcoflowClient
+AgenTaoClientConfig = TelcoflowClientConfig
+
 __all__ = (
     "ActiveCall",
+    "AgenTaoClient",
+    "AgenTaoClientConfig",
     "Backoff",
     "CallEvent",
     "CallFlow",

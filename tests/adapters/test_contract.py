@@ -478,6 +478,20 @@ print("fine")
     assert done.stdout == b"fine\n"
 
 
+def test_the_later_alias_names_the_same_two_classes() -> None:
+    program = """
+sys.modules["agentao_sdk"] = telcoflow_anyio
+import agentao_sdk.events as events
+from agentao_sdk import AgenTaoClient, AgenTaoClientConfig
+assert AgenTaoClient is telcoflow_anyio.TelcoflowClient
+assert AgenTaoClientConfig is telcoflow_anyio.TelcoflowClientConfig
+assert events.INCOMING_CALL == "call.new"
+print("fine")
+"""
+    done = asyncio.run(anyio.run_process([sys.executable, "-c", PREFACE + program], cwd=ROOT))
+    assert done.stdout == b"fine\n"
+
+
 VOICEMAIL = (
     PREFACE
     + """
@@ -575,6 +589,9 @@ SIMPLE = (
     + """
 import asyncio
 import os
+import signal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
 import telcoflow_sdk.events as events
 from telcoflow_sdk import TelcoflowClient, TelcoflowClientConfig
