@@ -39,16 +39,28 @@ def ramp(size: int, start: int = 1) -> bytes:
     return struct.pack(f"<{size // 2}h", *((start + number) % 30011 + 1 for number in range(size // 2)))
 
 
+class Calls(list[Any]):
+    """The calls a client was given; the first one can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = anyio.Event()
+
+    def take(self, call: Any) -> None:
+        self.append(call)
+        self.came.set()
+
+
 @asynccontextmanager
-async def connected(adapter: ModuleType, **settings: Any) -> AsyncGenerator[tuple[Gateway, Any, list[Any]]]:
+async def connected(adapter: ModuleType, **settings: Any) -> AsyncGenerator[tuple[Gateway, Any, Calls]]:
     """A gateway and a client of the adapter, with the calls it takes."""
     with anyio.fail_after(20):
         async with (
             Gateway(**settings) as gateway,
             adapter.TelcoflowClient(config(adapter, gateway.base_url)) as client,
         ):
-            calls: list[Any] = []
-            client.register_event_handler("call.new", calls.append)
+            calls = Calls()
+            client.register_event_handler("call.new", calls.take)
             await gateway.wait_for_agents(1)
             yield gateway, client, calls
 
@@ -58,9 +70,8 @@ def config(adapter: ModuleType, base_url: str, **settings: Any) -> Any:
     return adapter.TelcoflowClientConfig.sandbox(base_url=base_url, **known)
 
 
-async def first(calls: list[Any]) -> Any:
-    while not calls:
-        await anyio.sleep(0.001)
+async def first(calls: Calls) -> Any:
+    await calls.came.wait()
     return calls[0]
 
 
@@ -135,8 +146,8 @@ async def test_a_session_of_ours_is_closed_over_real_http(adapter: ModuleType) -
         async with Gateway() as gateway, adapter.TelcoflowClient(config(adapter, gateway.base_url)) as client:
             there = await gateway.place_call()
             session = await client.open_session(there.session_id)
-            calls: list[Any] = []
-            session.on_incoming_call(calls.append)
+            calls = Calls()
+            session.on_incoming_call(calls.take)
             await session.ready()
             call = await first(calls)
             await session.close()
@@ -215,8 +226,8 @@ async def test_isolated_legs(adapter: ModuleType) -> None:
             Gateway(speed=2.0) as gateway,
             adapter.TelcoflowClient(config(adapter, gateway.base_url, audio_mode="isolated")) as client,
         ):
-            calls: list[Any] = []
-            client.register_event_handler("call.new", calls.append)
+            calls = Calls()
+            client.register_event_handler("call.new", calls.take)
             await gateway.place_call(Caller(voice=caller), Callee(voice=callee, answers_after=0.1))
             call = await first(calls)
             await call.connect()
