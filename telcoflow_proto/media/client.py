@@ -196,10 +196,9 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         """Return how long ``size`` bytes of PCM sound at this call's rate."""
         return self._playout.seconds_of(size)
 
-    def _on_binary(self, data: bytes, now: float) -> None:
-        super()._on_binary(data, now)
-        if self.track is not None and data[:1] == b"\0":
-            self.track.heard(data[1:], at=now)
+    def _on_audio(self, channel: int, pcm: bytes, now: float) -> None:
+        if self.track is not None and channel == 0:
+            self.track.heard(pcm, at=now)
 
     def send_audio(self, pcm: bytes, *, now: float) -> None:
         """Queue 16-bit mono PCM: all of it or, raising, none.

@@ -102,8 +102,13 @@ class MediaProtocol(MessageDoor[MediaEvent | AudioArrived], Generic[MediaEvent])
         if row is None or row.crossing:
             return
         self._frames_received += 1
-        if self._inbox(channel).put(data[1:]):
+        pcm = data[1:]
+        if self._inbox(channel).put(pcm):
             self._events.append(AudioArrived(channel=channel))
+        self._on_audio(channel, pcm, now)
+
+    def _on_audio(self, channel: int, pcm: bytes, now: float) -> None:
+        """A frame the table let through was heard; a recording wants it."""
 
     def _hear(self, word: CallWord) -> Row[CallState, CallWord] | None:
         row = self._machine.hear(word)

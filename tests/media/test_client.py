@@ -22,6 +22,7 @@ from telcoflow_proto.media.events import (
 )
 from telcoflow_proto.media.messages import Command
 from telcoflow_proto.media.table import COMMANDS, CallState, CallWord
+from telcoflow_proto.recording import StereoTrack
 from telcoflow_proto.replies import Outcome
 from telcoflow_proto.websocket import Close
 from tests.media.calls import (
@@ -780,3 +781,10 @@ def test_a_refused_interrupt_takes_nothing_back() -> None:
     with pytest.raises(LocalProtocolError):
         client.interrupt(now=T0)
     assert track.notes == []
+
+
+def test_a_frame_the_table_ignores_is_not_recorded() -> None:
+    client = client_in(CallState.DISCONNECTED, StillListening)
+    client.track = StereoTrack(sample_rate=24000, start=T0)
+    client.receive_message(b"\0\1\0", now=T0)
+    assert client.track.take(until=None) == b""
