@@ -46,6 +46,7 @@ check: $(VENV)/.ready-to-develop
 	@echo "==> checking the generated pages"
 	@$(BIN)/python tools/render_tables.py --check
 	@$(BIN)/python tools/render_parity.py --check
+	@$(BIN)/python tools/render_relay.py --check
 
 format: $(VENV)/.ready-to-develop
 	@echo "==> formatting"
@@ -53,9 +54,10 @@ format: $(VENV)/.ready-to-develop
 	@$(BIN)/ruff format -q
 
 docs: $(VENV)/.ready-to-develop
-	@echo "==> rendering the state tables and the table of the two adapters"
+	@echo "==> rendering the state tables, the table of the two adapters and the methods of a RELAY call"
 	@$(BIN)/python tools/render_tables.py
 	@$(BIN)/python tools/render_parity.py
+	@$(BIN)/python tools/render_relay.py
 
 clean:
 	@echo "==> cleaning up"

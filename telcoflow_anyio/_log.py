@@ -7,6 +7,7 @@ from typing import Any  # the signature of logging.LoggerAdapter.process
 client = logging.getLogger("telcoflow_anyio")
 control = logging.getLogger("telcoflow_anyio.control")
 media = logging.getLogger("telcoflow_anyio.media")
+relay = logging.getLogger("telcoflow_anyio.relay")
 
 client.addHandler(logging.NullHandler())
 

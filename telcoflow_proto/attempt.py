@@ -1,15 +1,21 @@
-"""One control connection of a client machine, bound to the one stream that carries it."""
+"""One connection of a client that has one after the other, bound to the one stream that carries it."""
 
 from typing import Protocol, final
 
-from telcoflow_proto.control.connection import ControlClientConnection
+
+class _Connection(Protocol):
+    """What an attempt needs of its connection."""
+
+    @property
+    def closed(self) -> bool: ...
+    def data_to_send(self, *, now: float | None = None) -> bytes: ...
 
 
 class _Machine(Protocol):
     """What an attempt needs of its client machine."""
 
     @property
-    def control(self) -> ControlClientConnection | None: ...
+    def control(self) -> _Connection | None: ...
     def start(self, *, now: float) -> None: ...
     def receive_data(self, data: bytes, *, now: float) -> None: ...
     def receive_eof(self, *, now: float) -> None: ...
@@ -18,13 +24,13 @@ class _Machine(Protocol):
 
 @final
 class Attempt:
-    """One control connection of a client machine, as a byte door.
+    """One connection of a client machine, as a byte door.
 
     Once superseded it does nothing more: a stream that lingers can neither disturb the next connection nor
     take its bytes.
     """
 
-    def __init__(self, machine: _Machine, control: ControlClientConnection) -> None:
+    def __init__(self, machine: _Machine, control: _Connection) -> None:
         self._machine = machine
         self._control = control
 

@@ -1,33 +1,26 @@
 """What a client does over several control connections: connect, claim, offer calls, reconnect.
 
-One machine with the five verbs of every byte door, so the same driver runs it: the control connection of
-the moment is inside, and the wait before the next one is just another deadline. In: bytes of whichever
-transport is open. Out: bytes for it, ``TransportWanted`` when there must be one, and calls.
+What makes one connection follow the other is in ``reconnect``; here is what they carry: claims, calls, sessions.
 """
 
-from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections import OrderedDict
 from contextlib import suppress
 from typing import assert_never, final
 
 import attrs
 
-from telcoflow_proto.attempt import Attempt
 from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.chance import Chance, Entropy
+from telcoflow_proto.chance import Entropy
 from telcoflow_proto.client_events import (
     CallIdentity,
     CallOffered,
     CallUnreachable,
     ClaimLost,
-    ClientLost,
     ClientMachineEvent,
-    ClientReady,
     ClientStatistics,
     SessionLost,
-    TransportWanted,
 )
-from telcoflow_proto.client_table import CLIENT_TABLE, ClientState, ClientWord, describe, judge
+from telcoflow_proto.client_table import CLIENT_TABLE, LossVerdict, judge
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.control.connection import ControlClientConnection
 from telcoflow_proto.control.events import ClientControlEvent, RequestDone, SetupCompleted
@@ -43,15 +36,13 @@ from telcoflow_proto.control.messages import (
 from telcoflow_proto.control.table import ControlState, SessionState
 from telcoflow_proto.door import ConnectionLost, ConnectionOpened, DoorEvent, FrameDropped
 from telcoflow_proto.errors import LocalProtocolError, RemoteProtocolError
-from telcoflow_proto.handshake import UpgradeRequested, printable
+from telcoflow_proto.handshake import UpgradeRequested
 from telcoflow_proto.jsontext import JsonObject
 from telcoflow_proto.limits import DEFAULT_LIMITS, Limits
-from telcoflow_proto.machine import Machine
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.origin import check_media_url
+from telcoflow_proto.reconnect import Reconnecting
 from telcoflow_proto.replies import Outcome
-from telcoflow_proto.roles import Role
-from telcoflow_proto.timers import earliest
 
 _CLAIMED_ACTIVITIES = ("NEW_INCOMING_CALL", "RESUME")
 
@@ -66,7 +57,7 @@ class _Held:
 
 
 @final
-class ClientMachine:
+class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
     """A client's decisions over its whole life. Never raises for what the service or the network did.
 
     Call ``connect``, then obey ``TransportWanted`` and drive it like a byte door. ``accept_calls`` says that
@@ -81,73 +72,22 @@ class ClientMachine:
         backoff: Backoff | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
+        super().__init__(CLIENT_TABLE, entropy=entropy, backoff=backoff)
         self.config = config
-        self._entropy = entropy
-        self._chance = Chance(entropy)
         self._limits = limits
-        self._backoff = backoff or Backoff()
-        self._machine = Machine(CLIENT_TABLE, Role.CLIENT)
-        self._control: ControlClientConnection | None = None
-        self._parting: ControlClientConnection | None = None  # may have a close left to write
-        self._events: deque[ClientMachineEvent] = deque()
         self._calls: dict[str, tuple[CallIdentity, MediaClientConnection]] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._waiting: OrderedDict[str, SessionNotice] = OrderedDict()
         self._accepting = False
-        self._closing = False
-        self._told_end = False
         self._claims: set[str] = set()
         self._held: dict[str, _Held] = {}
         self._resuming: set[str] = set()
         self._unclaimed: list[str] = []
         self._created: set[str] = set()
         self._flow: CallFlow | None = None
-        self._retry_at: float | None = None
-        self._ready_at: float | None = None
-        self._attempt = 0
-        self.was_ready = False
-        self._connections = self._offered = self._duplicates = self._claims_lost = 0
-        self._notices_dropped = self._bad_frames_before = 0
+        self._offered = self._duplicates = self._claims_lost = self._notices_dropped = 0
 
     # ------------------------------------------------------------------ life
-
-    @property
-    def state(self) -> ClientState:
-        """Where the client stands."""
-        return self._machine.state
-
-    @property
-    def control(self) -> ControlClientConnection | None:
-        """The control connection of the moment, for requests; None before the first and between two."""
-        return self._control
-
-    @property
-    def closed(self) -> bool:
-        """True when the byte stream of the moment should be closed; there may be another one later."""
-        return self._control is None or self._control.closed
-
-    @property
-    def finished(self) -> bool:
-        """True once there will be no further connection."""
-        return self._machine.state is ClientState.CLOSED
-
-    def connect(self, *, now: float) -> None:
-        """Begin. Raises LocalProtocolError when it has begun already."""
-        self._machine.say(ClientWord.CONNECT)
-        self._next_connection(now)
-
-    def close(self, *, now: float) -> None:
-        """End: close the control connection in order, and never reconnect. Repeated calls are harmless."""
-        self._machine.say(ClientWord.CLOSE)
-        self._closing = True
-        self._retry_at = None
-        if self._control is not None:
-            self._control.close_connection(now=now)
-            self._collect(now)
-        elif not self._told_end:
-            self._told_end = True
-            end = ConnectionLost(code=1000, reason="", error=None)
-            self._events.append(self._loss(end, credentials_refused=False, retry_in=None))
 
     def accept_calls(self, *, now: float) -> None:
         """Somebody handles calls now: claim what was announced already, and all that will be."""
@@ -210,59 +150,8 @@ class ClientMachine:
         if self._control is not None and self._control.session_state(session_id) is SessionState.CLAIMED:
             self._control.ready(session_id, now=now)
 
-    # ------------------------------------------------------------------ the byte door of the moment
-
-    def start(self, *, now: float) -> None:
-        """The stream that ``TransportWanted`` asked for is connected."""
-        if self._control is not None:
-            self._control.start(now=now)
-
-    def fail_transport(self, detail: str, *, now: float) -> None:
-        """The stream could not be opened, or broke; ``detail`` is what the system said."""
-        if self._control is not None:
-            self._control.fail_transport(detail, now=now)
-            self._collect(now)
-
-    def receive_data(self, data: bytes, *, now: float) -> None:
-        """Take bytes from the stream of the moment."""
-        if self._control is not None:
-            self._control.receive_data(data, now=now)
-            self._collect(now)
-
-    def receive_eof(self, *, now: float) -> None:
-        """The stream of the moment has ended."""
-        if self._control is not None:
-            self._control.receive_eof(now=now)
-            self._collect(now)
-
-    def data_to_send(self, *, now: float | None = None) -> bytes:
-        """Take the bytes to write to the stream of the moment; b"" if there are none."""
-        speaking = self._control or self._parting
-        return b"" if speaking is None else speaking.data_to_send(now=now)
-
-    def events(self) -> Iterator[ClientMachineEvent]:
-        """Take what happened, in order."""
-        while self._events:
-            yield self._events.popleft()
-
-    def next_deadline(self) -> float | None:
-        """Return when ``handle_timeout`` must be called next, in monotonic seconds, or None."""
-        control = None if self._control is None else self._control.next_deadline()
-        return earliest(self._retry_at, control)
-
-    def handle_timeout(self, *, now: float) -> None:
-        """Do what is due at ``now``. Early, late and repeated calls are harmless."""
-        if self._control is not None:
-            self._control.handle_timeout(now=now)
-            self._collect(now)
-        if self._retry_at is not None and now >= self._retry_at:
-            self._retry_at = None
-            self._machine.say(ClientWord.CONNECT)
-            self._next_connection(now)
-
     def statistics(self) -> ClientStatistics:
         """Return a frozen snapshot. Legal in every state."""
-        live = 0 if self._control is None else self._control.bad_frames
         return ClientStatistics(
             state=self.state,
             connections=self._connections,
@@ -272,14 +161,13 @@ class ClientMachine:
             claims_lost=self._claims_lost,
             notices_waiting=len(self._waiting),
             notices_dropped=self._notices_dropped,
-            bad_frames=self._bad_frames_before + live,
+            bad_frames=self._bad_frames,
         )
 
     # ------------------------------------------------------------------ inside: connections
 
-    def _next_connection(self, now: float) -> None:
-        self._connections += 1
-        self._control = ControlClientConnection(
+    def _new_connection(self) -> ControlClientConnection:
+        return ControlClientConnection(
             url=self.config.control_url,
             credentials=self.config.credentials,
             entropy=self._entropy,
@@ -287,25 +175,17 @@ class ClientMachine:
             audio_mode=self.config.audio_mode,
             limits=self._limits,
         )
-        attempt = Attempt(self, self._control)
-        self._events.append(TransportWanted(url=self.config.control_url, attempt=attempt))
 
-    def _collect(self, now: float) -> None:
-        """Turn what the connection reports into decisions."""
-        while self._control is not None:
-            batch = list(self._control.events())
-            if not batch:
-                return
-            for event in batch:
-                self._on_control_event(event, now)
+    def _decide(self, control: ControlClientConnection, now: float) -> bool:
+        batch = list(control.events())
+        for event in batch:
+            self._on_control_event(event, now)
+        return bool(batch)
 
     def _on_control_event(self, event: ClientControlEvent | DoorEvent, now: float) -> None:
         match event:
             case SetupCompleted():
-                self._machine.hear(ClientWord.READY)  # never while closing: a door that closes hears nothing
-                self._ready_at = now
-                self.was_ready = True
-                self._events.append(ClientReady(attempt=self._attempt))
+                self._became_ready(now)
                 self._resume(now)
             case SessionNotice():
                 self._on_notice(event, now)
@@ -325,35 +205,13 @@ class ClientMachine:
                 assert_never(event)
 
     def _on_lost(self, lost: ConnectionLost, now: float) -> None:
-        self._bad_frames_before += 0 if self._control is None else self._control.bad_frames
-        self._parting, self._control = self._control, None
         self._claims.clear()
         self._resuming.clear()
         self._unclaimed.clear()
-        if self._ready_at is not None and now - self._ready_at >= self._backoff.healthy_after:
-            self._attempt = 0
-        self._ready_at = None
-        verdict = judge(lost)
-        self._machine.hear(ClientWord.REFUSED if verdict.stop else ClientWord.LOST)
-        retry_in = None
-        if self._machine.state is ClientState.WAITING:
-            self._attempt += 1
-            delay = self._backoff.delay(self._attempt, fraction=self._chance.fraction())
-            retry_in = max(delay, verdict.wait_at_least)
-            self._retry_at = now + retry_in
-        self._told_end = self.finished
-        self._events.append(self._loss(lost, credentials_refused=verdict.credentials_refused, retry_in=retry_in))
+        self._lost_connection(lost, now)
 
-    def _loss(self, lost: ConnectionLost, *, credentials_refused: bool, retry_in: float | None) -> ClientLost:
-        return ClientLost(
-            code=lost.code,
-            reason=printable(describe(lost)),
-            error=lost.error,
-            credentials_refused=credentials_refused,
-            wanted=self._closing,
-            attempt=self._attempt,
-            retry_in=retry_in,
-        )
+    def _judge(self, lost: ConnectionLost) -> LossVerdict:
+        return judge(lost)
 
     # ------------------------------------------------------------------ inside: claims and calls
 

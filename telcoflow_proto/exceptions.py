@@ -7,6 +7,7 @@ WSSError
 ├─ BufferFullError
 ├─ BufferClosedError
 ├─ SessionError, and one class per error code
+├─ RelayError, with RelayConnectionError, RelayTimeoutError, RelayAuthenticationError, RelayLimitError
 └─ WSSCallError
 ├─ WSSCallClosedError
 ├─ WSSCallStateError
@@ -127,3 +128,28 @@ def session_error(code: str | None, message: str = "", *, owner: str | None = No
     """Return the error for a code of the service, known or not."""
     known = code or "UNKNOWN"
     return SESSION_ERRORS.get(known, SessionError)(known, message, owner=owner)
+
+
+class RelayError(WSSError):
+    """A RELAY request was not carried out. ``code`` is the service's; -1 where it did not say one, or nothing."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"RELAY error {code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class RelayConnectionError(RelayError):
+    """There is no connection, or it was lost before the answer; whether it was carried out is unknown then."""
+
+
+class RelayTimeoutError(RelayError):
+    """The service did not answer in time. Whether it was carried out is unknown."""
+
+
+class RelayAuthenticationError(RelayError):
+    """The service refused our credentials."""
+
+
+class RelayLimitError(RelayError, RuntimeError):
+    """The environment allows no further RELAY client in this process."""

@@ -70,5 +70,32 @@ class Limits:
     frame_bytes: int = 64 * 1024
     """The largest audio frame we cut, whatever size the server prefers."""
 
+    calls: int = 1000
+    """Calls of one RELAY client; further inbound ones are left to other workers. The vendor's client has the same."""
+
+    actions_per_call: int = 256
+    """Running actions of one RELAY call; nobody plays, records and detects more at once."""
+
+    legs_per_dial: int = 256
+    """Devices of one RELAY dial that ring; nobody calls more at once."""
+
+    tracked_messages: int = 1000
+    """Text messages sent over RELAY whose end is awaited; the oldest are let go first."""
+
+    early_states: int = 256
+    """Message states that came before the answer which names the message; others will never be asked for."""
+
+    queued_requests: int = 500
+    """RELAY requests waiting for a connection, live ones only. The vendor's client has the same."""
+
 
 DEFAULT_LIMITS = Limits()
+
+RELAY_LIMITS = Limits(
+    message_bytes=10 * 1024 * 1024,
+    json_bytes=10 * 1024 * 1024,
+    json_depth=64,
+    json_members=16 * 1024,
+    pending_requests=1024,
+)
+"""Transcripts and AI logs come in one frame; 10 MiB is what the vendor's client and test server take."""

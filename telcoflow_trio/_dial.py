@@ -29,6 +29,18 @@ def tls_context(config: ClientConfig) -> ssl.SSLContext:
     return context
 
 
+def relay_tls_context(ca_path: str | None) -> ssl.SSLContext:
+    """Make the TLS policy of a RELAY client: as above, with a CA bundle to trust beside the system's.
+
+    Raises OSError when the bundle cannot be read or is not what it should be.
+    """
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_path is not None:
+        context.load_verify_locations(cafile=ca_path)
+    return context
+
+
 async def dial(url: WsUrl, tls: ssl.SSLContext) -> trio.abc.Stream:
     """Connect to a URL's host and port, over TLS if it says so. No proxy, no redirect.
 

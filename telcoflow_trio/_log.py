@@ -7,6 +7,7 @@ from typing import Any  # the signature of logging.LoggerAdapter.process
 client = logging.getLogger("telcoflow_trio")
 control = logging.getLogger("telcoflow_trio.control")
 media = logging.getLogger("telcoflow_trio.media")
+relay = logging.getLogger("telcoflow_trio.relay")
 
 client.addHandler(logging.NullHandler())
 

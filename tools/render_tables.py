@@ -19,6 +19,13 @@ from telcoflow_proto.client_table import CLIENT_TABLE  # noqa: E402
 from telcoflow_proto.control.table import CONTROL_TABLE, SESSION_TABLE  # noqa: E402
 from telcoflow_proto.link_table import LINK_TABLE  # noqa: E402
 from telcoflow_proto.media.table import CALL_TABLE, COMMANDS  # noqa: E402
+from telcoflow_proto.relay.table import (  # noqa: E402
+    ACTION_TABLE,
+    DIAL_TABLE,
+    RELAY_CALL_TABLE,
+    RELAY_CLIENT_TABLE,
+    RELAY_TABLE,
+)
 from telcoflow_proto.roles import Role  # noqa: E402
 
 if TYPE_CHECKING:
@@ -32,6 +39,11 @@ TABLES: dict[str, Table[Any, Any]] = {
     "control": CONTROL_TABLE,
     "session": SESSION_TABLE,
     "call": CALL_TABLE,
+    "relay": RELAY_TABLE,
+    "relay-call": RELAY_CALL_TABLE,
+    "action": ACTION_TABLE,
+    "dial": DIAL_TABLE,
+    "relay-client": RELAY_CLIENT_TABLE,
 }
 """Page name to table."""
 

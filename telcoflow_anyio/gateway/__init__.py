@@ -6,6 +6,14 @@ from telcoflow_anyio.gateway.faults import Faults
 from telcoflow_anyio.gateway.journal import LogEntry
 from telcoflow_anyio.gateway.line import CommandTaken
 from telcoflow_anyio.gateway.parties import Callee, Caller
+from telcoflow_anyio.gateway.relay import (
+    MessageFate,
+    RelayCallee,
+    RelayCaller,
+    RelayFaults,
+    RelayService,
+    RelayServiceCall,
+)
 from telcoflow_anyio.gateway.service import SAMPLE_RATES, Gateway
 
 __all__ = [
@@ -18,6 +26,12 @@ __all__ = [
     "Gateway",
     "GatewayCall",
     "LogEntry",
+    "MessageFate",
+    "RelayCallee",
+    "RelayCaller",
+    "RelayFaults",
+    "RelayService",
+    "RelayServiceCall",
     "Voice",
     "frame_bytes",
     "mix",

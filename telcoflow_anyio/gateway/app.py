@@ -1,6 +1,7 @@
 """The web application: who may come in, and which machine serves the connection then."""
 
 import hmac
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, final
@@ -16,8 +17,11 @@ from telcoflow_anyio.gateway.exchange import Exchange
 from telcoflow_anyio.gateway.faults import Faults
 from telcoflow_anyio.gateway.journal import Journal
 from telcoflow_anyio.gateway.link import Link
+from telcoflow_anyio.gateway.relay.desk import Desk
+from telcoflow_anyio.gateway.relay.service import RelayService
 from telcoflow_proto.config import CONTROL_PATH
 from telcoflow_proto.control.codec import encode_session
+from telcoflow_proto.relay.server import RelayServerProtocol
 
 
 @final
@@ -28,6 +32,7 @@ class WebApp:
         self,
         *,
         exchange: Exchange,
+        relay: RelayService,
         credentials: Mapping[str, str] | None,
         journal: Journal,
         faults: Faults,
@@ -36,6 +41,7 @@ class WebApp:
         self.links: list[Link[Any]] = []
         self.closing = False
         self._exchange = exchange
+        self._relay_service = relay
         self._credentials = credentials
         self._journal = journal
         self._faults = faults
@@ -45,6 +51,8 @@ class WebApp:
             routes=[
                 WebSocketRoute(CONTROL_PATH, self._control),
                 WebSocketRoute("/media/{call_id}", self._media),
+                WebSocketRoute("/", self._relay),
+                WebSocketRoute("/api/relay/ws", self._relay),
                 Route("/public/v1/sessions", self._list_sessions, methods=["GET"]),
                 Route("/public/v1/sessions/{session_id}/close", self._close_session, methods=["POST"]),
                 Route("/healthz", self._health, methods=["GET"]),
@@ -91,6 +99,27 @@ class WebApp:
             on_event=line.on_event,
         )
         await self._serve(line.link)
+
+    async def _relay(self, websocket: WebSocket) -> None:
+        if self.closing:
+            await _turn_away(websocket, 503, "the gateway is closing")
+            return
+        self._connections += 1
+        door = RelayServerProtocol(entropy=os.urandom)
+
+        def settle() -> None:
+            link.settle()  # which is made below, for it needs the desk
+
+        desk = Desk(self._relay_service, door, settle)
+        link = Link(
+            websocket,
+            door,
+            name=f"relay:{self._connections}",
+            journal=self._journal,
+            faults=Faults(),  # the desk knows those of its service
+            on_event=desk.on_event,
+        )
+        await self._serve(link)
 
     async def _serve(self, link: Link[Any]) -> None:
         self.links.append(link)

@@ -49,6 +49,8 @@ class Link(Generic[Event]):
         """Hand on what the door has to tell and to say. Call after every verb said to the door."""
         for event in self._door.events():
             self._on_event(event)
+        if self._door.lost and not self.ended.is_set():
+            self.cut()  # the door gave up a peer that does not answer, and nobody else would end the connection
         if len(self._under_way) < _MOST_UNDER_WAY:
             now = anyio.current_time()
             for message in self._door.messages_to_send(now=now):

@@ -14,6 +14,8 @@ import attrs
 from telcoflow_anyio.gateway.audio import Voice
 from telcoflow_anyio.gateway.calls import GatewayCall
 from telcoflow_anyio.gateway.parties import Callee, Caller
+from telcoflow_anyio.gateway.relay import RelayCaller
+from telcoflow_anyio.gateway.relay.sessions import Session
 from telcoflow_anyio.gateway.service import Gateway
 
 SOUNDS = Path(__file__).parent / "sounds"
@@ -74,6 +76,17 @@ class Desk:
         """Call the agent that has just connected."""
         self._tasks.start_soon(self._call, _CALLS_AFTER)
 
+    def relay_client_arrived(self, session: Session) -> None:
+        """Call the RELAY client that has just connected, in the first of its contexts; without one it only dials."""
+        context = next(iter(session.contexts), None)
+        if context is not None:
+            self._tasks.start_soon(self._call_relay, context)
+
+    async def _call_relay(self, context: str) -> None:
+        await anyio.sleep(_CALLS_AFTER)
+        caller = RelayCaller(presses=((4.0, "1"),), says=((6.0, "hello, is anybody there"),), hangs_up_after=30.0)
+        await self._gateway.relay.place_call(caller, context=context)
+
     async def call_every(self, seconds: float) -> None:
         """Call as often as asked, while there is somebody to hear it."""
         due = anyio.current_time()
@@ -108,10 +121,13 @@ async def serve(options: Options) -> None:
     )
     async with gateway, anyio.create_task_group() as tasks:
         say(f"serving on {gateway.base_url}, API key {options.api_key!r}, connector {options.connector_uuid!r}")
+        for project, token in gateway.relay.projects.items():
+            say(f"serving RELAY on {gateway.relay_host}, project {project!r}, token {token!r}")
         say("stop with Ctrl-C")
         desk = Desk(gateway, options, tasks)
         if options.call_every is None:
             gateway.on_agent = desk.agent_arrived
+            gateway.relay.on_session = desk.relay_client_arrived
         else:
             tasks.start_soon(desk.call_every, options.call_every)
         await anyio.sleep_forever()

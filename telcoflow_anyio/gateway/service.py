@@ -5,7 +5,7 @@ import importlib
 import logging
 import secrets
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self, final
@@ -22,6 +22,7 @@ from telcoflow_anyio.gateway.exchange import Exchange
 from telcoflow_anyio.gateway.faults import Faults
 from telcoflow_anyio.gateway.journal import Journal, LogEntry
 from telcoflow_anyio.gateway.parties import Callee, Caller
+from telcoflow_anyio.gateway.relay.service import JWTS, RelayService
 from telcoflow_anyio.gateway.sockets import break_connections, listen
 
 SAMPLE_RATES = (8000, 16000, 24000)
@@ -52,6 +53,7 @@ class Gateway:
     - ``speed`` makes the phone network's clock run that much faster than the real one. All ``seconds`` of callers
       and callees are its; protocol deadlines stay real.
     - ``number`` is the number outgoing calls come from; ``on_dial`` plans who picks up there.
+    - ``relay_projects`` maps the projects of RELAY clients to their tokens; ``relay_jwts`` are good without one.
     - ``tell`` is given one line of text for everything a person may want to read.
 
     What a callback raises cancels the body and comes out of the ``async with``.
@@ -71,6 +73,8 @@ class Gateway:
         prefetch: float = 0.8,
         speed: float = 1.0,
         number: str = "+15550000",
+        relay_projects: Mapping[str, str] | None = None,
+        relay_jwts: Collection[str] = JWTS,
         tell: Callable[[str], None] = _logger.info,
     ) -> None:
         if sample_rate not in {None, *SAMPLE_RATES}:
@@ -88,6 +92,7 @@ class Gateway:
         self._credentials = (_CREDENTIALS if credentials is None else dict(credentials)) if require_api_key else None
         self._rates = SAMPLE_RATES if sample_rate is None else (sample_rate,)
         self._prefetch, self._speed, self._number = prefetch, speed, number
+        self._relay_projects, self._relay_jwts = relay_projects, relay_jwts
         self._tell = tell
         self._journal = Journal()
         self._crash: Exception | None = None
@@ -109,8 +114,12 @@ class Gateway:
             faults=self.faults,
             rates=self._rates,
         )
+        self._relay = RelayService(
+            self._tasks, projects=self._relay_projects, jwts=self._relay_jwts, speed=self._speed, tell=self._tell
+        )
         self._web = WebApp(
             exchange=self._exchange,
+            relay=self._relay,
             credentials=self._credentials,
             journal=self._journal,
             faults=self.faults,
@@ -141,6 +150,16 @@ class Gateway:
         """Where agents connect to: ``ws://127.0.0.1:40123``."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'wss' if self._secure else 'ws'}://{host}:{self._port}"
+
+    @property
+    def relay(self) -> RelayService:
+        """The RELAY service on the same port: its calls, messages and bad weather."""
+        return self._relay
+
+    @property
+    def relay_host(self) -> str:
+        """Where RELAY clients connect to, host and port: ``127.0.0.1:40123``."""
+        return self.base_url.partition("://")[2]
 
     @property
     def calls(self) -> list[GatewayCall]:
@@ -237,6 +256,7 @@ class Gateway:
 
     async def _close(self) -> None:
         self._web.closing = True
+        self._relay.ask_to_leave()
         links = list(self._web.links)
         for link in links:
             link.close(_GOING_AWAY)

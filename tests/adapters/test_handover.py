@@ -26,7 +26,7 @@ from tests.world.world import World
 @pytest.fixture
 def through_the_net(world: World, monkeypatch: pytest.MonkeyPatch) -> Net:
     """Let calls without a client of their own use this world's network too."""
-    monkeypatch.setattr(f"{world.case.module}.client.dial", lambda url, tls: world.dial(url))
+    monkeypatch.setattr(f"{world.case.module}._home.dial", lambda url, tls: world.dial(url))
     monkeypatch.setenv("TELCOFLOW_BASE_URL", "ws://localhost:8080")
     return world.net
 

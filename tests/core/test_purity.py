@@ -75,8 +75,8 @@ def test_the_walk_finds_an_import_wherever_it_hides(source: str) -> None:
 
 def test_the_walk_saw_every_plane() -> None:
     folders = {path.parent.name for path in MODULES}
-    assert {"telcoflow_proto", "control", "media"} <= folders
-    assert len(MODULES) >= 16
+    assert {"telcoflow_proto", "control", "media", "relay"} <= folders
+    assert len(MODULES) >= 60
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
@@ -97,5 +97,8 @@ def test_the_core_imports_where_no_event_loop_library_is_installed() -> None:
 
 
 def test_importing_the_core_loads_no_event_loop() -> None:
-    done = run("import telcoflow_proto, sys; print(sorted({'anyio', 'trio', 'telcoflow_anyio'} & set(sys.modules)))")
+    done = run(
+        "import telcoflow_proto, telcoflow_proto.relay, sys\n"
+        "print(sorted({'anyio', 'trio', 'asyncio', 'telcoflow_anyio', 'telcoflow_trio'} & set(sys.modules)))"
+    )
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

@@ -69,9 +69,10 @@ def test_the_first_block_talks_to_the_gateway_from_the_shell(tmp_path: Path) -> 
                 process.stdout.close()
 
 
-def test_the_testing_block_runs_as_it_stands(tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", BLOCKS[1:3], ids=["testing", "relay"])
+def test_the_blocks_with_a_gateway_run_as_they_stand(block: str, tmp_path: Path) -> None:
     program = tmp_path / "check.py"
-    program.write_text(BLOCKS[1], encoding="utf-8")
+    program.write_text(block, encoding="utf-8")
 
     subprocess.run([sys.executable, str(program)], check=True, timeout=30, cwd=ROOT)
 
@@ -84,9 +85,17 @@ def test_every_block_of_the_guide_runs_as_it_stands(block: str, tmp_path: Path) 
     subprocess.run([sys.executable, str(program)], check=True, timeout=30, cwd=tmp_path)
 
 
+@pytest.mark.parametrize("block", blocks_of("docs/relay.md"), ids=["take calls", "dial", "reconnect", "messages"])
+def test_every_block_of_the_relay_page_runs_as_it_stands(block: str, tmp_path: Path) -> None:
+    program = tmp_path / "relay.py"
+    program.write_text(block, encoding="utf-8")
+
+    subprocess.run([sys.executable, str(program)], check=True, timeout=30, cwd=tmp_path)
+
+
 async def test_the_embedding_block_answers_a_call(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
-    exec(compile(BLOCKS[2], "README.md", "exec"), names)  # noqa: S102 - our own text
+    exec(compile(BLOCKS[3], "README.md", "exec"), names)  # noqa: S102 - our own text
     answer = names["answer"]
     assert callable(answer)
 

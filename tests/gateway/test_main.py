@@ -15,6 +15,7 @@ import pytest
 
 from telcoflow_anyio.gateway import main
 from telcoflow_anyio.gateway.sockets import listen
+from telcoflow_anyio.relay import Call, RelayClient
 from telcoflow_proto.control.connection import ControlClientConnection
 from telcoflow_proto.control.events import SetupCompleted
 from telcoflow_proto.origin import parse_ws_url
@@ -85,6 +86,25 @@ async def test_it_calls_the_agent_that_connects_and_saves_what_was_heard(
     assert "call: +15550001 calls +15550002" in story
     assert "call: answered" in story
     assert any(re.fullmatch(r"call: over after \d+\.\d s, ended by: agent", line) for line in story)
+
+
+async def test_it_calls_the_relay_client_that_listens_to_a_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = anyio.Event()
+    async with shell(monkeypatch) as printed:
+        found = await printed.until(r"serving RELAY on (\S+), project 'test-project', token 'test-token'")
+        client = RelayClient("test-project", "test-token", host=found[1], scheme="ws", contexts=["office"])
+        dialler = RelayClient("test-project", "test-token", host=found[1], scheme="ws")
+
+        @client.on_call
+        async def on_call(call: Call) -> None:
+            assert call.context == "office"
+            await call.answer()
+            await call.hangup()
+            taken.set()
+
+        async with dialler, client:
+            await taken.wait()
+            await printed.until(r"RELAY call \S+: over, hangup")
 
 
 async def test_it_calls_as_often_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:

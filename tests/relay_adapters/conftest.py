@@ -1,0 +1,87 @@
+"""RELAY scenarios run on every adapter, in virtual time, inside a world, with deadlines both virtual and real."""
+
+import functools
+import inspect
+import random
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.world.relay import RelayWorld
+from tests.world.world import CASES, Case
+
+HERE = Path(__file__).parent
+VIRTUAL_DEADLINE = 7200.0
+REAL_DEADLINE = 60.0
+_ENVIRONMENT = (
+    "SIGNALWIRE_PROJECT_ID",
+    "SIGNALWIRE_API_TOKEN",
+    "SIGNALWIRE_JWT_TOKEN",
+    "SIGNALWIRE_SPACE",
+    "SIGNALWIRE_RELAY_SCHEME",
+    "SIGNALWIRE_RELAY_CA_FILE",
+    "RELAY_MAX_ACTIVE_CALLS",
+    "RELAY_MAX_CONNECTIONS",
+)
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.id)
+def case(request: pytest.FixtureRequest) -> Case:
+    found: Case = request.param
+    return found
+
+
+@pytest.fixture
+def anyio_backend(case: Case) -> tuple[str, dict[str, Any]]:
+    return case.options()
+
+
+@pytest.fixture
+def world(case: Case, monkeypatch: pytest.MonkeyPatch) -> RelayWorld:
+    """A network, a service and an adapter; open while the test runs, checked for leftovers afterwards."""
+    monkeypatch.setattr("os.urandom", random.Random(20).randbytes)  # the same waits and masks in every run
+    for name in _ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    return RelayWorld(case)
+
+
+@pytest.fixture(autouse=True)
+def real_deadline() -> Iterator[None]:
+    """Stop a test that hangs in real time."""
+
+    def ring(signum: int, frame: object) -> None:
+        raise TimeoutError(f"the test took more than {REAL_DEADLINE:.0f} real seconds")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, REAL_DEADLINE)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if (
+            isinstance(item, pytest.Function)
+            and item.path.is_relative_to(HERE)
+            and inspect.iscoroutinefunction(item.obj)
+        ):
+            item.obj = _in_world(item.obj)
+
+
+def _in_world(scenario: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(scenario)
+    async def run(**fixtures: Any) -> None:
+        world = fixtures.get("world")
+        with anyio.fail_after(VIRTUAL_DEADLINE):
+            if isinstance(world, RelayWorld):
+                async with world:
+                    await scenario(**fixtures)
+            else:
+                await scenario(**fixtures)
+
+    return run
