@@ -161,6 +161,19 @@ def test_waiting_for_the_end_may_be_repeated_after_it_took_too_long() -> None:
     assert client.calls == []
 
 
+def test_who_waits_for_the_end_in_a_handler_of_the_end_gets_its_reason() -> None:
+    call, office, client = called()
+    ends: list[RelayEvent] = []
+
+    async def wait(_event: RelayEvent) -> None:
+        ends.append(await call.wait_for_ended())
+
+    call.on("calling.call.state", wait)
+    office.state("c1", "ended", end_reason="busy")
+    client.tasks[0][1].outcome()
+    assert ends[0].params["end_reason"] == "busy"
+
+
 @pytest.mark.parametrize("target", ["ringing", "answered", "ending"])
 @pytest.mark.parametrize("reached", ["ringing", "answered", "ending", "ended"])
 def test_waiting_for_a_state_is_over_when_it_is_reached_or_skipped(target: str, reached: str) -> None:

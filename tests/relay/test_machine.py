@@ -223,6 +223,16 @@ def test_a_refused_upgrade_counts_as_refused_credentials(status: int) -> None:
     assert office.taken(ClientLost)[-1].credentials_refused
 
 
+def test_what_is_transient_does_not_count_as_refused() -> None:
+    office = machine()
+    office.lets_in = (-32005, "later")
+    office.connect().reconnect()
+    office.lets_in = (-32002, "who are you?")
+    office.reconnect().reconnect()
+    assert not office.machine.finished
+    assert office.reconnect().machine.finished
+
+
 def test_refused_credentials_never_stop_it_after_the_first_success() -> None:
     office = ready().drop()
     office.lets_in = (-32002, "who are you?")
