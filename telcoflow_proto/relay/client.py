@@ -36,6 +36,8 @@ _PING_AFTER = 12.0
 _PONG_WITHIN = 6.0
 """The vendor's client notices a dead service after 40 seconds; this makes it 18, and costs nothing while it talks."""
 _LEAVE_WITHIN = 5.0
+_PART_WITHIN = 5.0
+"""Our close may be stuck behind bytes a dead peer does not take; nothing else would tell then."""
 
 _SUCCESS = re.compile(r"2[0-9]{2}")
 _NUMBER = re.compile(r"-?[0-9]{1,9}")
@@ -49,6 +51,7 @@ class _Timer(enum.Enum):
     IDLE = "nothing was heard for a while"
     HEARD = "nothing was heard, not even the answer to a ping"
     CLOSED = "the service said it would close the connection"
+    PARTED = "the connection could not be closed in time"
 
 
 class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
@@ -109,6 +112,16 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
         self._say(text)
         return id_
 
+    def close_connection(self, *, code: int = 1000, reason: str = "", now: float) -> None:
+        """Say nothing more and close the connection; it is lost 5 seconds later, whatever the peer does.
+
+        Repeated calls are harmless. Raises LocalProtocolError for a ``code`` that nobody may send.
+        """
+        super().close_connection(code=code, reason=reason, now=now)
+        if not self.lost and not self._timers.armed(_Timer.PARTED):
+            self._timers.clear()
+            self._timers.arm(_Timer.PARTED, now + _PART_WITHIN)
+
     # ------------------------------------------------------------------ hearing
 
     def receive_message(self, message: str | bytes, *, now: float) -> None:
@@ -118,7 +131,7 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
 
     def _heard(self, now: float) -> None:
         """There is a sign of life."""
-        if self._machine.state is RelayState.READY:
+        if self._machine.state is RelayState.READY and not self._closing:
             self._timers.disarm(_Timer.HEARD)
             self._timers.arm(_Timer.IDLE, now + _PING_AFTER)
 
@@ -244,7 +257,7 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
                     self._ping(now)
                 case _Timer.CLOSED:
                     self.close_connection(now=now)
-                case _Timer.CONNECTED | _Timer.HEARD:
+                case _Timer.CONNECTED | _Timer.HEARD | _Timer.PARTED:
                     self.receive_close(error=PeerSilent(timer.value), now=now)
                 case _:
                     assert_never(timer)

@@ -117,7 +117,7 @@ class RelayMachine(Reconnecting[RelayClientConnection, RelayMachineEvent]):
         self._quiet: set[str] = set()
         self._probes = Probes(self._registry, self._ask_for)
         self._fingerprints: OrderedDict[int, None] = OrderedDict()
-        self._duplicates = self._bad_events = self._unrouted = 0
+        self._duplicates = self._bad_events = 0
         self._now = 0.0
         self._routes: dict[str, Callable[[EventArrived], None]] = {
             "signalwire.authorization.state": self._on_authorization_state,
@@ -238,7 +238,7 @@ class RelayMachine(Reconnecting[RelayClientConnection, RelayMachineEvent]):
             calls_turned_away=self._registry.turned_away,
             bad_frames=self._bad_frames,
             bad_events=self._bad_events,
-            unrouted=self._unrouted + self._registry.unrouted + self._messages.unrouted,
+            unrouted=self._registry.unrouted + self._messages.unrouted,
         )
 
     def _send(self, request_id: str, method: str, params: JsonObject, now: float) -> None:

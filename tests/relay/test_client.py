@@ -173,7 +173,7 @@ def test_who_is_refused_is_told_why_and_the_connection_is_closed() -> None:
     client.receive_message(failure(connect_id, {"code": -32002, "message": "401"}), now=T0)
     assert seen(client) == [AuthenticationRefused(code=-32002, message="401")]
     assert said(client) == [Close(code=1000)]
-    assert (client.state, client.next_deadline()) == (RelayState.REFUSED, None)
+    assert (client.state, client.next_deadline()) == (RelayState.REFUSED, T0 + 5.0)
 
 
 @pytest.mark.parametrize("again", [result, lambda id_: failure(id_, {"code": 1})])
@@ -637,7 +637,23 @@ def test_a_service_that_leaves_is_not_pinged() -> None:
     client.receive_message(event(), now=T0 + 14.0)
     client.handle_timeout(now=T0 + 18.0)
     assert said(client) == [Close(code=1000)]
-    assert client.next_deadline() is None
+    assert client.next_deadline() == T0 + 23.0
+
+
+def test_a_connection_whose_close_gets_stuck_is_lost_five_seconds_later() -> None:
+    client = ready_client()
+    request_id = asked(client)
+    client.close_connection(now=T0 + 1.0)
+    client.close_connection(now=T0 + 2.0)
+    client.receive_message(event(), now=T0 + 3.0)
+    assert (seen(client), client.next_deadline()) == ([], T0 + 6.0)
+    client.handle_timeout(now=T0 + 6.0)
+    replied, lost = seen(client)
+    assert (replied.request_id, replied.outcome) == (request_id, Outcome.LOST)
+    assert isinstance(lost.error, PeerSilent)
+    assert str(lost.error) == "the connection could not be closed in time"
+    client.close_connection(now=T0 + 7.0)
+    assert (client.lost, client.next_deadline()) == (True, None)
 
 
 # ------------------------------------------------------------------ what breaks the rules
