@@ -2,6 +2,7 @@
 
 import enum
 import re
+import zlib
 from collections.abc import Sequence
 from typing import assert_never, final
 
@@ -145,7 +146,7 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
         frame = decode_frame(text, self._limits)
         match frame:
             case Request(method="signalwire.event"):
-                self._on_event(frame, hash(text), now)
+                self._on_event(frame, text, now)
             case Request():
                 self._on_request(frame, now)
             case Result() | Failure() if frame.id == self._connect_id:
@@ -188,7 +189,7 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
         elif frame.id != self._ping_id:
             self.unexpected += 1  # late, repeated, or never asked for
 
-    def _on_event(self, frame: Request, fingerprint: int, now: float) -> None:
+    def _on_event(self, frame: Request, text: str, now: float) -> None:
         if self._machine.hear(RelayWord.EVENT) is None:
             self.unexpected += 1
             return
@@ -203,7 +204,7 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
                 event_type=event_type,
                 params=params,
                 payload=frame.params,
-                fingerprint=None if frame.id is None else fingerprint,
+                fingerprint=None if frame.id is None else (frame.id, zlib.crc32(text.encode())),
             )
         )
 

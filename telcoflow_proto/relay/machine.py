@@ -116,7 +116,7 @@ class RelayMachine(Reconnecting[RelayClientConnection, RelayMachineEvent]):
         self._asked_contexts: dict[str, list[str]] = {}
         self._quiet: set[str] = set()
         self._probes = Probes(self._registry, self._ask_for)
-        self._fingerprints: OrderedDict[int, None] = OrderedDict()
+        self._fingerprints: OrderedDict[tuple[str | int, int], None] = OrderedDict()
         self._duplicates = self._bad_events = 0
         self._now = 0.0
         self._routes: dict[str, Callable[[EventArrived], None]] = {

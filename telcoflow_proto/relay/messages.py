@@ -79,7 +79,7 @@ class EventArrived:
     event_type: str
     params: JsonObject = attrs.field(repr=False)
     payload: JsonObject = attrs.field(repr=False)
-    fingerprint: int | None
+    fingerprint: tuple[Id, int] | None
 
 
 @final
