@@ -4,12 +4,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+T ?= 60
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format docs clean
+.PHONY: help demo test check format docs fuzz clean
 
 help:
 	@echo "make demo     place a call through the local gateway and let it talk to a small agent"
@@ -17,6 +18,7 @@ help:
 	@echo "make check    lint, formatting, types, and generated pages (no tests)"
 	@echo "make format   format the code and apply the safe lint fixes"
 	@echo "make docs     render the generated pages of docs/"
+	@echo "make fuzz     throw bytes at every parser for T=60 seconds in all; fails if something was found"
 	@echo "make clean    remove .venv and everything else make has made"
 	@echo
 	@echo "Needs Python 3.11 or newer; choose one with PYTHON=python3.13"
@@ -59,10 +61,14 @@ docs: $(VENV)/.ready-to-develop
 	@$(BIN)/python tools/render_parity.py
 	@$(BIN)/python tools/render_relay.py
 
+fuzz: $(VENV)/.ready-to-develop
+	@echo "==> fuzzing for $(T) seconds in all"
+	@$(BIN)/python -m fuzz run --seconds $(T)
+
 clean:
 	@echo "==> cleaning up"
 	@rm -rf $(VENV) build dist demo coverage.json .coverage .coverage.* htmlcov
-	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis fuzz/findings
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is touched last, so an interrupted install starts over.

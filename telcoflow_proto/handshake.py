@@ -88,7 +88,7 @@ class ClientHandshake:
         except h11.RemoteProtocolError as error:
             if self._refusal is not None or not data:
                 raise self._refused() from None
-            raise _bad_head(error) from None
+            raise _bad_head(error, self._limits) from None
 
     def _request(self, host: str, target: str, headers: Headers) -> bytes:
         lines = [
@@ -127,15 +127,16 @@ class ClientHandshake:
         _check_count(headers, self._limits)
         want = base64.b64encode(hashlib.sha1(self._key + _MAGIC).digest()).decode()  # noqa: S324 - RFC 6455 says SHA-1
         checks = (
-            ("upgrade", "websocket" in _tokens(headers, "upgrade")),
-            ("connection", "upgrade" in _tokens(headers, "connection")),
-            ("sec-websocket-accept", [v for k, v in headers if k == "sec-websocket-accept"] == [want]),
-            ("sec-websocket-extensions", not _tokens(headers, "sec-websocket-extensions")),
-            ("sec-websocket-protocol", not _tokens(headers, "sec-websocket-protocol")),
+            ("HTTP version", response.http_version == b"1.1"),
+            ("upgrade header", "websocket" in _tokens(headers, "upgrade")),
+            ("connection header", "upgrade" in _tokens(headers, "connection")),
+            ("sec-websocket-accept header", [v for k, v in headers if k == "sec-websocket-accept"] == [want]),
+            ("sec-websocket-extensions header", not _tokens(headers, "sec-websocket-extensions")),
+            ("sec-websocket-protocol header", not _tokens(headers, "sec-websocket-protocol")),
         )
         for name, fine in checks:
             if not fine:
-                raise RemoteProtocolError(f"the upgrade response has a wrong or unasked {name} header")
+                raise RemoteProtocolError(f"the upgrade response has a wrong or unasked {name}")
 
 
 @final
@@ -161,7 +162,7 @@ class ServerHandshake:
             self._http.receive_data(data)
             event = h11.NEED_DATA if self._key and data else self._http.next_event()
         except h11.RemoteProtocolError as error:
-            raise _bad_head(error) from None
+            raise _bad_head(error, self._limits) from None
         behind = len(self._http.trailing_data[0])
         if event is h11.NEED_DATA:
             if self._key:
@@ -232,7 +233,7 @@ def _tokens(headers: Sequence[tuple[str, str]], name: str) -> list[str]:
 def _check_size(size: int, limits: Limits) -> None:
     # h11 looks at its bound only while a head is incomplete; a long one that comes in one piece passes it.
     if size > limits.handshake_bytes:
-        raise LimitExceeded(f"the handshake is longer than {limits.handshake_bytes} bytes")
+        raise _too_long(limits)
 
 
 def _check_count(headers: Sequence[tuple[str, str]], limits: Limits) -> None:
@@ -252,7 +253,11 @@ def _unsayable() -> LocalProtocolError:
     return LocalProtocolError("a host, target or header holds characters that HTTP does not allow there")
 
 
-def _bad_head(error: h11.RemoteProtocolError) -> RemoteProtocolError:
+def _too_long(limits: Limits) -> LimitExceeded:
+    return LimitExceeded(f"the handshake is longer than {limits.handshake_bytes} bytes")
+
+
+def _bad_head(error: h11.RemoteProtocolError, limits: Limits) -> RemoteProtocolError:
     if error.error_status_hint == 431:
-        return LimitExceeded("the handshake is longer than its bound")
+        return _too_long(limits)  # in the words of _check_size: how the head was cut must not show
     return RemoteProtocolError("the peer's handshake is not valid HTTP/1.1")

@@ -88,6 +88,12 @@ class Limits:
     queued_requests: int = 500
     """RELAY requests waiting for a connection, live ones only. The vendor's client has the same."""
 
+    transcript_bytes: int = 16 * 1024 * 1024
+    """Bytes one transcript holds: about three minutes of a call, both ways at 24 kHz."""
+
+    transcript_entries: int = 100_000
+    """Things that happened in one transcript: 50 frames a second each way make half an hour."""
+
 
 DEFAULT_LIMITS = Limits()
 

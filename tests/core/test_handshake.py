@@ -164,6 +164,12 @@ def test_a_wrong_or_unasked_header_in_the_answer_is_refused(
     assert str(error) == f"the upgrade response has a wrong or unasked {blamed} header"
 
 
+@pytest.mark.parametrize("version", ["0.1", "1.0", "1.2"])
+def test_a_101_in_another_version_of_http_is_refused(version: str) -> None:
+    error = refused(response().replace(b"HTTP/1.1", f"HTTP/{version}".encode()))
+    assert str(error) == "the upgrade response has a wrong or unasked HTTP version"
+
+
 def test_an_answer_that_fits_another_key_is_refused() -> None:
     chance = Chance(counting())
     chance.draw(16)
@@ -282,6 +288,18 @@ def test_a_head_of_8_kib_passes_and_one_byte_more_does_not(size: int) -> None:
     assert ask(padded(request(), LIMIT), size) is not None
     with pytest.raises(LimitExceeded):
         ask(padded(request(), LIMIT + 1), size)
+
+
+def test_a_head_that_is_too_long_is_refused_in_the_same_words_however_it_is_cut() -> None:
+    for data, taker in ((padded(response(), 9000), client), (padded(request(), 9000), server)):
+        said = set()
+        for size in SIZES:
+            handshake = taker()
+            with pytest.raises(LimitExceeded) as refusal:  # noqa: PT012 - which piece it is, is not the question
+                for piece in pieces(data, size):
+                    handshake.receive(piece)
+            said.add(str(refusal.value))
+        assert said == {"the handshake is longer than 8192 bytes"}
 
 
 @pytest.mark.parametrize("size", [1, 1000, 10**6])

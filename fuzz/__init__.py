@@ -1,0 +1,1 @@
+"""Fuzzing: the core's parsers and machines, a live service, a live client. ``python -m fuzz`` lists the commands."""

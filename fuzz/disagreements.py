@@ -1,0 +1,28 @@
+"""Where our link and the ``websockets`` package may disagree about the same bytes, and why. Nothing else may.
+
+Each entry is the name of a rule and the reason why both ends are right. ``explain`` finds the rule for a verdict
+that differs, or none: that is a finding.
+"""
+
+from telcoflow_proto.websocket import LinkLost
+
+KNOWN = {
+    "our bounds": "we bound fragments of a message and control frames in a second (1008); websockets does not",
+    "length encoding": "RFC 6455 §5.2 demands the shortest form of a length; websockets takes any",
+    "close inside a message": "RFC 6455 §5.4 lets control frames between fragments; websockets takes no close there",
+    "text while it comes": "we refuse bad UTF-8 at its first byte (RFC 6455 §8.1), others when the message is whole",
+}
+
+
+def explain(ours: LinkLost | None, their_fault: str | None) -> str | None:
+    """Return the name of the rule under which a verdict may differ, None if there is none."""
+    said = "" if ours is None or ours.error is None else str(ours.error)
+    if "control frames in a second" in said or "fragments" in said:
+        return "our bounds"
+    if "would have sufficed" in said:
+        return "length encoding"
+    if "UTF-8" in said:
+        return "text while it comes"
+    if their_fault is not None and "incomplete fragmented message" in their_fault:
+        return "close inside a message"
+    return None
