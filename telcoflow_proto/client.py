@@ -191,6 +191,7 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
                 self._on_notice(event, now)
             case RequestDone():
                 self._on_request_done(event, now)
+                self._claim_waiting(now)
             case CallIn():
                 self._on_call(event)
             case SessionClosed():
@@ -221,7 +222,11 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
             return
         if self._accepting:
             self._claim(notice, now)
-            return
+        else:
+            self._keep(notice)
+
+    def _keep(self, notice: SessionNotice) -> None:
+        """Remember what is announced until it can be claimed; where there is too much of it, the oldest goes."""
         self._waiting[notice.session_id] = notice
         if len(self._waiting) > self._limits.waiting_notices:
             self._waiting.popitem(last=False)
@@ -237,7 +242,16 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
         try:
             self._claims.add(self._control.open_session(notice.session_id, now=now))
         except LocalProtocolError:
-            self._notices_dropped += 1  # too many claims await their answer; another worker may have it
+            self._keep(notice)  # too many claims await their answer: with the next one comes its turn
+
+    def _claim_waiting(self, now: float) -> None:
+        """Every answer makes room for another claim."""
+        while self._accepting and self._waiting:
+            session_id, notice = self._waiting.popitem(last=False)
+            self._claim(notice, now)
+            if session_id in self._waiting:
+                self._waiting.move_to_end(session_id, last=False)
+                return
 
     def _resume(self, now: float) -> None:
         """The service knows nothing of the connection before: claim again what can be claimed again."""

@@ -399,16 +399,37 @@ def test_a_session_that_closes_before_its_turn_comes_is_not_claimed() -> None:
     assert board.readied == ["s1"]
 
 
-def test_a_flood_of_notices_never_raises() -> None:
-    board = ready(limits=Limits(pending_requests=3))
-    board.claims = None
-    for number in range(10):
-        board.end.notify(
-            SessionNotice(session_id=f"s{number}", channel="TELCO", activity="NEW_INCOMING_CALL"), now=board.now
-        )
+def flood(board: Switchboard, count: int) -> None:
+    """Announce many calls in one breath."""
+    for number in range(count):
+        notice = SessionNotice(session_id=f"s{number}", channel="TELCO", activity="NEW_INCOMING_CALL")
+        board.end.notify(notice, now=board.now)
     board.carry()
+
+
+def test_a_flood_of_notices_never_raises_and_the_oldest_go_first() -> None:
+    board = ready(limits=Limits(pending_requests=3, waiting_notices=5))
+    board.claims = None
+    flood(board, 10)
     assert len(board.asked) == 3
-    assert board.machine.statistics().notices_dropped == 7
+    assert (board.machine.statistics().notices_waiting, board.machine.statistics().notices_dropped) == (5, 2)
+
+
+def test_every_call_of_a_burst_is_claimed_in_its_turn() -> None:
+    board = ready(limits=Limits(pending_requests=3))
+    flood(board, 10)
+    assert [one.identity.session_id for one in board.taken(CallOffered)] == [f"s{number}" for number in range(10)]
+    assert (board.machine.statistics().notices_waiting, board.machine.statistics().notices_dropped) == (0, 0)
+
+
+def test_what_waits_for_its_turn_is_announced_again_after_a_reconnect() -> None:
+    board = ready(limits=Limits(pending_requests=1))
+    board.claims = None
+    flood(board, 3)
+    cut(board)
+    assert board.machine.statistics().notices_waiting == 0
+    board.connect()
+    assert board.asked == [OpenSession(session_id="s0")]
 
 
 def test_a_connection_that_closes_in_the_bytes_of_its_set_up_claims_nothing() -> None:

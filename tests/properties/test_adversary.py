@@ -79,6 +79,7 @@ class Line:
 class Call:
     """What the adversary knows of one call."""
 
+    id: str
     line: Line
     said: set[str] = attrs.field(factory=set)
     done: list[str] = attrs.field(factory=list)
@@ -177,7 +178,7 @@ class Adversary(RuleBasedStateMachine):
                 self.wanted, self.control = True, None
             elif isinstance(event, CallOffered):
                 assert event.identity.call_id not in self.calls, "a call is offered once"
-                self.calls[event.identity.call_id] = Call(Line(event.media, None))
+                self.calls[event.identity.call_id] = Call(event.identity.call_id, Line(event.media, None))
             elif isinstance(event, RequestDone):
                 self.done.append(event.request_id)
             elif isinstance(event, ClientLost):
@@ -215,6 +216,7 @@ class Adversary(RuleBasedStateMachine):
             assert not isinstance(event, FrameDropped), "an honest service is not blamed"
             if isinstance(event, CallEnded):
                 call.ended += 1
+                self.client.release(call.id)
             elif isinstance(event, CommandDone):
                 call.done.append(event.command_id)
             elif isinstance(event, ConnectionLost):
@@ -295,6 +297,24 @@ class Adversary(RuleBasedStateMachine):
             line.client.receive_eof(now=self.now)
             line.server.receive_eof(now=self.now)
             self.settle()
+
+    @precondition(lambda self: self.control is not None and self.control.server.state is ControlState.READY)
+    @rule(now=st.integers(0, 3).map(lambda number: number == 2))
+    def the_control_connection_breaks_and_comes_back(self, now: bool) -> None:
+        """The steps of a reconnect, in a row: one by one they are rarely drawn. Calls are announced again."""
+        if not now:
+            return
+        self.cut(0, now=True)
+        while not self.wanted:
+            self.pass_time(0.5)
+        self.a_control_stream_is_opened_or_not(works=True)
+        self.deliver_everything()
+        if self.control is not None and self.control.server.state is ControlState.READY:
+            self.the_service_pushes("s0", "notify")
+            self.deliver_everything()
+            if self.requests:
+                self.the_service_answers(success=True)
+                self.deliver_everything()
 
     @rule(seconds=st.sampled_from([0.01, 0.5, 3.0, 12.0, 40.0]))
     def pass_time(self, seconds: float) -> None:
@@ -391,6 +411,19 @@ class Adversary(RuleBasedStateMachine):
             call.line.client.send_audio(pcm, now=self.now)
         if last:
             call.line.client.drain_audio(now=self.now)
+        self.settle()
+
+    @rule(pick=st.integers(0, 5), more=st.booleans())
+    def the_agent_is_interrupted(self, pick: int, more: bool) -> None:
+        """The caller speaks in between: what was to be said is not, and something else may be."""
+        self.the_agent_speaks(pick, 4000, last=False)
+        call = self.live(pick)
+        if call is None or call.line.client.state is CallState.PENDING:
+            return
+        call.epoch = call.epoch % 200 + 1
+        call.said.add(call.line.client.interrupt(now=self.now))
+        if more:
+            self.the_agent_speaks(pick, 500, last=False)
         self.settle()
 
     @rule(pick=st.integers(0, 5), how=st.sampled_from(["force", "hang up", *["stay"] * 12]))
