@@ -7,12 +7,14 @@ finds it well.
 
 import asyncio
 import itertools
+import json
 import random
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import final
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, final
 
 import attrs
 
@@ -22,13 +24,18 @@ from fuzz.seeds import seeds
 from telcoflow_proto.config import CONTROL_PATH
 from telcoflow_proto.control.codec import decode_control
 from telcoflow_proto.errors import HandshakeRefused, RemoteProtocolError
+from telcoflow_proto.handshake import Headers
 from telcoflow_proto.limits import DEFAULT_LIMITS
+from telcoflow_proto.link_table import LinkState
+from telcoflow_proto.media.codec import decode_media
 from telcoflow_proto.origin import WsUrl, parse_ws_url
 from telcoflow_proto.roles import Role
 from telcoflow_proto.testing import wire_frame
+from telcoflow_proto.version import WIRE_VERSION
 from telcoflow_proto.websocket import LinkLost, WebSocketLink
 
 _ANSWER_WITHIN = 1.0
+_CALL_WITHIN = 2.5
 _MOST_VIOLATIONS = 20
 _SETUP = '{"type": "setup", "data": {"sampleRate": 24000, "audioMode": "mixed"}}'
 
@@ -50,6 +57,7 @@ class Script:
 
     name: str
     lines: tuple[Line, ...]
+    plane: str = "control"
 
     @property
     def legal(self) -> bool:
@@ -67,22 +75,27 @@ class Violation:
     transcript: str
 
 
+NO_CALL = Violation("", "no call was announced", "")
+"""What a media script comes to where there is no call to play it on: nothing to blame anybody for."""
+
+
 def run(url: str, *, seconds: float, api_key: str, connector: str) -> int:
     """Drive a service until the time is over; return 1 if it did anything wrong."""
     base = parse_ws_url(url.rstrip("/"))
     return asyncio.run(_drive(base, seconds, [("x-api-key", api_key), ("x-connector-uuid", connector)]))
 
 
-async def _drive(base: WsUrl, seconds: float, credentials: list[tuple[str, str]]) -> int:
+async def _drive(base: WsUrl, seconds: float, credentials: Headers) -> int:
     until = time.monotonic() + seconds
     violations: list[Violation] = []
-    connections = 0
+    connections = calls = 0
     for script in itertools.chain(fixed_scripts(), random_scripts()):
         if time.monotonic() >= until or len(violations) >= _MOST_VIOLATIONS:
             break
         found = await play(script, base, credentials)
         connections += 1
-        if found is not None:
+        calls += script.plane == "media" and found is not NO_CALL
+        if found is not None and found is not NO_CALL:
             found = await _smallest(script, base, credentials, found)
             violations.append(found)
             print(f"\n--- {found.script}: {found.what}\n{found.transcript}", flush=True)
@@ -90,22 +103,24 @@ async def _drive(base: WsUrl, seconds: float, credentials: list[tuple[str, str]]
                 break
         elif connections % 100 == 0:
             print(f"{connections} connections, {len(violations)} violations", file=sys.stderr, flush=True)
-    print(f"\n{connections} connections, {len(violations)} violations")
+    print(f"\n{connections} connections, {calls} of them for a call, {len(violations)} violations")
+    if not calls:
+        print("the service has announced no call, so its media plane was not looked at")
     return min(1, len(violations))
 
 
-async def _smallest(script: Script, base: WsUrl, credentials: list[tuple[str, str]], found: Violation) -> Violation:
+async def _smallest(script: Script, base: WsUrl, credentials: Headers, found: Violation) -> Violation:
     """Leave lines out as long as the same is wrong."""
     lines = script.lines
     for line in script.lines:
         fewer = tuple(other for other in lines if other is not line)
-        again = await play(Script(script.name, fewer), base, credentials)
+        again = await play(attrs.evolve(script, lines=fewer), base, credentials)
         if again is not None and again.what == found.what:
             lines, found = fewer, again
     return found
 
 
-async def play(script: Script, base: WsUrl, credentials: list[tuple[str, str]]) -> Violation | None:
+async def play(script: Script, base: WsUrl, credentials: Headers) -> Violation | None:
     """Say a script on a connection of its own, and judge what comes back."""
     log = Log()
 
@@ -113,38 +128,66 @@ async def play(script: Script, base: WsUrl, credentials: list[tuple[str, str]]) 
         return Violation(script.name, what, log.text())
 
     try:
-        wire, task = await _connect(base, credentials, log)
+        async with AsyncExitStack() as wires:
+            control_url = attrs.evolve(base, target=base.target.rstrip("/") + CONTROL_PATH)
+            wire = await wires.enter_async_context(_connected(control_url, credentials, "control", log))
+            if script.plane == "media" and not wire.over:
+                call = await _take_call(wire)
+                if call is None:
+                    return NO_CALL
+                url = parse_ws_url(call["url"])
+                bearer = [("authorization", f"Bearer {call['token']}")]
+                wire = await wires.enter_async_context(_connected(url, bearer, "media", log))
+            if wire.over:
+                return _judge_refusal(wire, violation)
+            for line in script.lines:
+                await wire.says_bytes(line.data, line.what)
+            return await _judge(wire, script, violation)
+    except TimeoutError:
+        return violation("the upgrade was not answered in 5 seconds")
     except OSError as error:
         return violation(f"it cannot be reached: {error}")
+
+
+@asynccontextmanager
+async def _connected(url: WsUrl, headers: Headers, name: str, log: Log) -> AsyncIterator[Wire]:
+    """Connect, and wait for the upgrade to be answered. Raises OSError, TimeoutError if it is not."""
+    context = ssl.create_default_context() if url.secure else None
+    reader, writer = await asyncio.open_connection(url.address, url.port, ssl=context)
+    link = WebSocketLink(
+        Role.CLIENT,
+        entropy=entropy,
+        host=url.host_header,
+        target=url.target,
+        headers=[*headers, ("x-sdk-version", WIRE_VERSION)],
+    )
+    link.start(now=asyncio.get_running_loop().time())
+    writer.write(link.data_to_send())
+    wire = Wire(link, reader, writer, name=name, log=log)
+    task = asyncio.create_task(wire.run())
     try:
-        opened = await wire.until(lambda one: bool(one.heard) or one.link.state.value == "open", within=5.0)
-        if not opened:
-            return violation("the upgrade was not answered in 5 seconds")
-        if wire.over:
-            return _judge_refusal(wire, violation)
-        for line in script.lines:
-            await wire.says_bytes(line.data, line.what)
-        return await _judge(wire, script, violation)
+        if not await wire.until(lambda one: one.over or one.link.state is LinkState.OPEN, within=5.0):
+            raise TimeoutError
+        yield wire
     finally:
         wire.cut()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _connect(base: WsUrl, credentials: list[tuple[str, str]], log: Log) -> tuple[Wire, "asyncio.Task[None]"]:
-    context = ssl.create_default_context() if base.secure else None
-    reader, writer = await asyncio.open_connection(base.address, base.port, ssl=context)
-    link = WebSocketLink(
-        Role.CLIENT,
-        entropy=entropy,
-        host=base.host_header,
-        target=base.target.rstrip("/") + CONTROL_PATH,
-        headers=[*credentials, ("x-sdk-version", "1.0.0")],
-    )
-    link.start(now=asyncio.get_running_loop().time())
-    writer.write(link.data_to_send())
-    wire = Wire(link, reader, writer, name="control", log=log)
-    return wire, asyncio.create_task(wire.run())
+async def _take_call(control: Wire) -> dict[str, Any] | None:
+    """Do what an honest client does until a call is ours; None if no call is announced, or another client has it."""
+    await control.says(_SETUP)
+    notice = await control.hears(_CALL_WITHIN, type="session.notify", channel="TELCO")
+    if notice is None:
+        return None
+    session = {"sessionId": notice["sessionId"]}
+    await control.says({"type": "session.open", "reqId": "r1", **session})
+    response = await control.hears(_ANSWER_WITHIN, type="response", reqId="r1", ok=True)
+    if response is None:
+        return None
+    await control.says({"type": "session.ready", **session})
+    return await control.hears(_ANSWER_WITHIN, type="call.in")
 
 
 def _judge_refusal(wire: Wire, violation: Callable[[str], Violation]) -> Violation | None:
@@ -167,13 +210,14 @@ async def _judge(wire: Wire, script: Script, violation: Callable[[str], Violatio
             return violation(f"it breaks RFC 6455: {end.error}")
         if script.legal:
             return violation("it drops the connection without a close frame")
-    return _judge_messages(wire, violation)
+    return _judge_messages(wire, script, violation)
 
 
-def _judge_messages(wire: Wire, violation: Callable[[str], Violation]) -> Violation | None:
+def _judge_messages(wire: Wire, script: Script, violation: Callable[[str], Violation]) -> Violation | None:
+    decode = decode_control if script.plane == "control" else decode_media
     for text in wire.texts:
         try:
-            known = decode_control(text, sender=Role.SERVER, limits=DEFAULT_LIMITS)
+            known = decode(text, sender=Role.SERVER, limits=DEFAULT_LIMITS)
         except RemoteProtocolError as error:
             return violation(f"it says something that is no message: {error}")
         if known is None:
@@ -202,11 +246,27 @@ def fixed_scripts() -> Iterator[Script]:
             yield Script(f"frame {name}", (setup, line))
     for text in _TEXTS:
         yield Script("text", (setup, text_line(text)))
+    yield from _media_scripts()
     yield Script("binary", (setup, Line(wire_frame(Role.CLIENT, 0x2, b"\0\1\2"), "a binary message")))
     yield Script("no set-up", (text_line('{"type": "session.open", "reqId": "r1", "sessionId": "s1"}'),))
     yield Script("set up twice", (setup, setup))
     many = (text_line(f'{{"type": "session.open", "reqId": "r{n}", "sessionId": "s{n}"}}') for n in range(400))
     yield Script("400 claims", (setup, *many))
+
+
+def _media_scripts() -> Iterator[Script]:
+    """Yield what is said on the media connections of calls, where the service offers any."""
+    asked = {"command_id": "a", "command": "call.answer", "timeout_ms": 10_000}
+    answer = text_line(json.dumps({"type": "command", "data": asked}))
+    texts = [data.decode() for target, name, data in seeds() if target == "media_server" and name != "all"]
+    audio = (b"", b"\0", b"\0\1", b"\0\1\2", b"\x09\1\2", bytes(60_001))
+    sound = [Line(wire_frame(Role.CLIENT, 0x2, data), f"a binary message of {len(data)} bytes") for data in audio]
+    yield Script("media: everything at once", tuple(map(text_line, texts)), "media")
+    yield Script("media: twice, backwards", tuple(map(text_line, [*texts, *texts][::-1])), "media")
+    yield Script("media: audio before the answer", (*sound, answer), "media")
+    yield Script("media: audio without credit", (answer, *sound * 20), "media")
+    yield Script("media: bad text", tuple(map(text_line, _TEXTS)), "media")
+    yield Script("media: illegal", (answer, Line(b"\x83\x80\0\0\0\0", "an unknown opcode", legal=False)), "media")
 
 
 _ILLEGAL = ("bad-utf8", "bad-opcode", "reserved", "wrong-mask", "bad-close")
