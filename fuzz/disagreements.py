@@ -14,6 +14,17 @@ KNOWN = {
 }
 
 
+REQUESTS = {
+    "connection": "websockets reads the list by a stricter grammar; ours finds the one word that counts",
+    "upgrade": "likewise",
+    "extension": "none is ever agreed, so what is offered is not read",
+    "subprotocol": "likewise",
+    "origin": "whom to let in is the application's decision",
+    "header value": "RFC 9110 §5.5 lets a recipient keep control characters in a value that goes nowhere",
+}
+"""What websockets may say of an upgrade request that we hear."""
+
+
 def explain(ours: LinkLost | None, their_fault: str | None) -> str | None:
     """Return the name of the rule under which a verdict may differ, None if there is none."""
     said = "" if ours is None or ours.error is None else str(ours.error)

@@ -333,6 +333,7 @@ def _texts() -> Iterator[_Seed]:
     }
     for name, text in values.items():
         yield "json_text", name, text.encode()
+    yield "json_text", "no-text", b'\xff{"a":1}'
     yield "transcript", "tampered", b"telcoflow-transcript 1\n1.0 start\n2.0 < 00\n1.5 timeout\n"
 
 

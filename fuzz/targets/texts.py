@@ -22,7 +22,7 @@ _PLAIN = ClientConfig.for_handover(base_url="ws://localhost:8080")
 
 def json_text(data: bytes) -> None:
     """Whatever we accept, the standard library reads as the same, and we encode and read again."""
-    text = data[:MOST_BYTES].decode("utf-8", "surrogatepass" if data[:1] == b"\xed" else "replace")
+    text = data[:MOST_BYTES].decode("utf-8", "surrogateescape" if data[:1] == b"\xff" else "replace")
     try:
         value = decode_object(text, DEFAULT_LIMITS)
     except RemoteProtocolError as error:
