@@ -338,7 +338,7 @@ def _texts() -> Iterator[_Seed]:
 
 
 def _relay() -> Iterator[_Seed]:
-    """RELAY frames, written by hand: the dialect may not exist here."""
+    """RELAY frames, as the vendor's client and service say them."""
     draw = entropy()(1024)
     raw = bytearray(draw[20:36])  # behind the 16 bytes of the key and the 4 of the first mask
     raw[6], raw[8] = raw[6] & 0x0F | 0x40, raw[8] & 0x3F | 0x80

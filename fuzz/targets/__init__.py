@@ -8,13 +8,13 @@ from collections.abc import Callable
 from fuzz.targets.control import control_client, control_server
 from fuzz.targets.handshake import handshake_client, handshake_server
 from fuzz.targets.media import media_audio, media_client, media_server
-from fuzz.targets.relay import HAVE_RELAY, relay_client, relay_frames, relay_server
+from fuzz.targets.relay import relay_client, relay_frames, relay_server
 from fuzz.targets.texts import handover, json_text, media_url, transcript
 from fuzz.targets.websocket import websocket_client, websocket_server
 
 Target = Callable[[bytes], None]
 
-_HERE: tuple[Target, ...] = (
+_ALL: tuple[Target, ...] = (
     websocket_client,
     websocket_server,
     handshake_client,
@@ -28,7 +28,9 @@ _HERE: tuple[Target, ...] = (
     handover,
     media_url,
     transcript,
+    relay_frames,
+    relay_client,
+    relay_server,
 )
-_RELAY: tuple[Target, ...] = (relay_frames, relay_client, relay_server) if HAVE_RELAY else ()
 
-TARGETS: dict[str, Target] = {target.__name__: target for target in (*_HERE, *_RELAY)}
+TARGETS: dict[str, Target] = {target.__name__: target for target in _ALL}
