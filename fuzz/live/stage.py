@@ -14,6 +14,7 @@ from telcoflow_proto.roles import Role
 from telcoflow_proto.websocket import WebSocketLink
 
 ANSWER_WITHIN = 3.0
+_PARTING_WITHIN = 2.0
 
 
 @final
@@ -42,6 +43,7 @@ class Stage:
         self.controls: list[Wire] = []
         self.medias: list[Wire] = []
         self.refuse: Callable[[], bytes | None] = lambda: None
+        self._run = uuid.uuid4().hex[:6]  # a client that stays for the next script must not think it the same call
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -60,9 +62,8 @@ class Stage:
             server.close()
         for wire in (*self.controls, *self.medias):
             wire.cut()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_PARTING_WITHIN)
 
     # ------------------------------------------------------------------ who comes
 
@@ -158,7 +159,7 @@ class Stage:
         call = {
             "type": "call.in",
             "sessionId": session_id,
-            "callId": f"call-{session_id}",
+            "callId": f"call-{self._run}-{session_id}",
             "orgUuid": str(uuid.UUID(int=1)),
             "from": "+15550001",
             "to": "+15550002",

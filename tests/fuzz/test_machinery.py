@@ -180,6 +180,15 @@ def test_a_run_without_atheris_says_so_and_counts(capsys: pytest.CaptureFixture[
     assert "| media_url | random | " in printed
 
 
+@pytest.mark.skipif(run.engine() != "atheris", reason="atheris has no wheel for this interpreter")
+def test_a_run_with_atheris_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "media_url", "--seconds", "1"]) == 0
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| media_url | atheris | ")]
+    executions, coverage = row.split("|")[3], row.split("|")[5]
+    assert int(executions.replace(",", "")) > 100
+    assert int(coverage) > 10
+
+
 @pytest.mark.usefixtures("without_atheris")
 def test_a_run_with_a_finding_fails_and_shows_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
