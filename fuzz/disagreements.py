@@ -30,7 +30,7 @@ def explain(ours: LinkLost | None, their_fault: str | None) -> str | None:
     said = "" if ours is None or ours.error is None else str(ours.error)
     if "control frames in a second" in said or "fragments" in said:
         return "our bounds"
-    if "would have sufficed" in said:
+    if "would have sufficed" in said or "Control frame with payload len" in said:  # the long form, whatever it says
         return "length encoding"
     if "UTF-8" in said:
         return "text while it comes"

@@ -93,10 +93,11 @@ def test_only_known_disagreements_are_excused() -> None:
     found = [
         explain(lost("too many control frames in a second"), None),
         explain(lost("bad WebSocket frame: Payload length used 2 bytes when 1 would have sufficed"), None),
+        explain(lost("bad WebSocket frame: Control frame with payload len > 125"), None),
         explain(None, "ProtocolError: incomplete fragmented message"),
         explain(lost("bad WebSocket frame: invalid UTF-8"), None),
     ]
-    assert found == list(KNOWN)
+    assert list(dict.fromkeys(found)) == list(KNOWN)
     assert explain(lost("something else"), None) is None
     assert explain(None, "ProtocolError: invalid opcode") is None
 
