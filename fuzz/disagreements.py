@@ -11,6 +11,7 @@ KNOWN = {
     "length encoding": "RFC 6455 §5.2 demands the shortest form of a length; websockets takes any",
     "close inside a message": "RFC 6455 §5.4 lets control frames between fragments; websockets takes no close there",
     "text while it comes": "we refuse bad UTF-8 at its first byte (RFC 6455 §8.1), others when the message is whole",
+    "close codes": "wsproto's list of registered codes ends at 1013; 1014, Bad Gateway, came later",
 }
 
 
@@ -34,6 +35,8 @@ def explain(ours: LinkLost | None, their_fault: str | None) -> str | None:
         return "length encoding"
     if "UTF-8" in said:
         return "text while it comes"
+    if "CLOSE with unknown reserved code" in said:
+        return "close codes"
     if their_fault is not None and "incomplete fragmented message" in their_fault:
         return "close inside a message"
     return None

@@ -96,6 +96,7 @@ def test_only_known_disagreements_are_excused() -> None:
         explain(lost("bad WebSocket frame: Control frame with payload len > 125"), None),
         explain(None, "ProtocolError: incomplete fragmented message"),
         explain(lost("bad WebSocket frame: invalid UTF-8"), None),
+        explain(lost("bad WebSocket frame: CLOSE with unknown reserved code"), None),
     ]
     assert list(dict.fromkeys(found)) == list(KNOWN)
     assert explain(lost("something else"), None) is None
