@@ -49,6 +49,7 @@ check: $(VENV)/.ready-to-develop
 	@$(BIN)/python tools/render_tables.py --check
 	@$(BIN)/python tools/render_parity.py --check
 	@$(BIN)/python tools/render_relay.py --check
+	@$(BIN)/python tools/render_reliability.py --check
 
 format: $(VENV)/.ready-to-develop
 	@echo "==> formatting"
@@ -64,6 +65,10 @@ docs: $(VENV)/.ready-to-develop
 fuzz: $(VENV)/.ready-to-develop
 	@echo "==> fuzzing for $(T) seconds in all"
 	@$(BIN)/python -m fuzz run --seconds $(T)
+	@echo "==> rendering the state tables, the table of the two adapters and the page on reliability"
+	@$(BIN)/python tools/render_tables.py
+	@$(BIN)/python tools/render_parity.py
+	@$(BIN)/python tools/render_reliability.py
 
 clean:
 	@echo "==> cleaning up"

@@ -249,6 +249,8 @@ class Net:
         self.partitioned = False
         self.dials: list[tuple[float, WsUrl]] = []
         self.connections: list[Connection] = []
+        self.resets: dict[int, int] = {}
+        """Connections to be broken, by their number: after how many bytes."""
         self._accepts: dict[int, Accept] = {}
         self._hanging: set[int] = set()
         self._changed = Wakeup()
@@ -306,6 +308,8 @@ class Net:
         if accept is None:
             raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
         connection = Connection(self, url)
+        if len(self.connections) in self.resets:
+            connection.reset(after_bytes=self.resets[len(self.connections)])
         self.connections.append(connection)
         await accept(connection.server)
         return connection.client
