@@ -417,7 +417,10 @@ THREATS = (
         "a floor for each, above known holes (h11 0.16, wsproto 1.3.2); the core needs no event loop",
         CORE,
         "floors are declared",
-        ("core/test_purity::test_the_core_imports_where_no_event_loop_library_is_installed",),
+        (
+            "reliability/test_peer_control::test_peer_floor_what_is_needed_has_a_floor_and_no_event_bus_is_needed",
+            "core/test_purity::test_the_core_imports_where_no_event_loop_library_is_installed",
+        ),
         impossible="Runs with the lowest and the newest versions, and an audit against a database of known holes, need "
         "a package index and belong to a pipeline.",
     ),
@@ -1216,7 +1219,14 @@ PEER_MEDIA = (
         CORE,
         figures=("peer N01: kept of 244 MB nobody reads, MiB",),
     ),
-    _peer("M09", "200,000 requests for audio", "199,999 are queued", "one number", CORE),
+    _peer(
+        "M09",
+        "200,000 requests for audio",
+        "199,999 are queued",
+        "one number",
+        CORE,
+        elsewhere=("media/test_client::test_peer_bug_m09_a_flood_of_requests_is_one_number",),
+    ),
     _peer("M10", "961 bytes; frames of 640 preferred", "half samples, 19,200 at once", "refused; 640", CORE),
     _peer(
         "N02",

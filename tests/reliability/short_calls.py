@@ -34,8 +34,8 @@ def make_calls(count: int) -> Left:
     """Make that many calls and count what stays. Objects are counted once the bounded memory of ids is full."""
     client, board, taken = connected()
     before = 0
-    settled = 1100  # as many ids are remembered to know a duplicate, and no more
-    for number in range(settled + count):
+    settled = 1100  # about as many ids are remembered to know a duplicate, and no more
+    for number in range(count):
         if number == settled:
             gc.collect()
             before = len(gc.get_objects())

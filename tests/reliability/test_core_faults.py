@@ -1,6 +1,7 @@
 """Bad input and long lives, on the core alone: no sockets, no loop, time is a number."""
 
 import random
+import sys
 import time
 import tracemalloc
 import zlib
@@ -230,7 +231,8 @@ def test_D12_hostile_text_is_refused_in_five_milliseconds(name: str, figure: Fig
         with pytest.raises(RemoteProtocolError):
             decode_object(HOSTILE[name], DEFAULT_LIMITS)
         took.append(time.process_time() - begun)
-    assert min(took) < 0.005, "the best of seven: a machine may be busy, an algorithm may not"
+    measured = sys.gettrace() is None  # coverage slows what it watches
+    assert min(took) < (0.005 if measured else 0.05), "the best of seven: a machine may be busy, an algorithm may not"
     figure("D12: slowest refusal of hostile text, ms", min(took) * 1000)
 
 

@@ -368,4 +368,11 @@ def test_peer_floor_what_is_needed_has_a_floor_and_no_event_bus_is_needed() -> N
     wanted = project["dependencies"] + [one for extra in project["optional-dependencies"].values() for one in extra]
     outside = [one for one in wanted if not one.startswith("telcoflow-proto")]
     assert all(">=" in one for one in outside)
-    assert {one.split(">=")[0] for one in project["dependencies"]} == {"attrs", "h11", "wsproto"}
+    floors = dict(one.split(">=") for one in project["dependencies"])
+    assert set(floors) == {"attrs", "h11", "wsproto"}
+    assert version(floors["h11"]) >= (0, 16), "below it a chunk can be smuggled"
+    assert version(floors["wsproto"]) >= (1, 3, 2)
+
+
+def version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))

@@ -23,7 +23,6 @@ from tests.adapters import test_media_faults as media_faults
 from tests.adapters.acts import Later, meanwhile, outcome, phone_in, taking, talk, until
 from tests.core.loopless import Line
 from tests.core.support import frame
-from tests.media import test_client as media_client
 from tests.media.calls import T0, buffer_request, client_in, response, said, seen
 from tests.reliability.conftest import Figure
 from tests.world.service import PORT, drop_media
@@ -181,7 +180,11 @@ def test_peer_N01_audio_nobody_reads_is_bounded_and_counted(figure: Figure) -> N
 
 
 def test_peer_M09_a_flood_of_requests_is_one_number() -> None:
-    media_client.test_peer_bug_m09_a_flood_of_requests_is_one_number()
+    client, request = client_in(CallState.ANSWERED), buffer_request(960)
+    for _ in range(10_000):
+        client.receive_message(request, now=T0)
+    assert client.statistics().credit == 2 * SECOND
+    assert (seen(client), client.messages_to_send(now=T0)) == ([], [])
 
 
 def test_peer_M10_half_a_sample_is_refused_and_frames_are_whole_and_no_larger_than_preferred() -> None:
