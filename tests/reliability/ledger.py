@@ -1115,14 +1115,14 @@ PEER_CONTROL = (
     _peer(
         "T04",
         "a service that accepts and closes",
-        "1,424 connections in 10 s from one client",
+        "41 connections in the first 4 s, then ever more of them",
         "one attempt at a time, 12 in 60 s",
         figures=("peer T04: attempts in 60 s",),
     ),
     _peer(
         "P06",
         "4401 behind the first set-up",
-        "raises after 10 s without the code, and 20 connections",
+        "the code is told to nobody; it connects again and again",
         "raises at once with the code, no second attempt",
         figures=("peer P06: until it is told, s",),
     ),
@@ -1154,7 +1154,7 @@ PEER_CONTROL = (
     _peer(
         "T07",
         "401 with 900 kB of text and a line break in it",
-        "no authentication error; 900,014 characters, line break included",
+        "no authentication error; 900,021 characters, line break included",
         "an authentication error of one printable line",
         figures=("peer T07: characters of the error",),
     ),
