@@ -57,18 +57,15 @@ format: $(VENV)/.ready-to-develop
 	@$(BIN)/ruff format -q
 
 docs: $(VENV)/.ready-to-develop
-	@echo "==> rendering the state tables, the table of the two adapters and the methods of a RELAY call"
+	@echo "==> rendering the state tables, the table of the two adapters, RELAY's methods and the page on reliability"
 	@$(BIN)/python tools/render_tables.py
 	@$(BIN)/python tools/render_parity.py
 	@$(BIN)/python tools/render_relay.py
+	@$(BIN)/python tools/render_reliability.py
 
 fuzz: $(VENV)/.ready-to-develop
 	@echo "==> fuzzing for $(T) seconds in all"
 	@$(BIN)/python -m fuzz run --seconds $(T)
-	@echo "==> rendering the state tables, the table of the two adapters and the page on reliability"
-	@$(BIN)/python tools/render_tables.py
-	@$(BIN)/python tools/render_parity.py
-	@$(BIN)/python tools/render_reliability.py
 
 clean:
 	@echo "==> cleaning up"

@@ -1283,8 +1283,164 @@ PEER_MEDIA = (
     _peer("N14", "compression of raw PCM", "offered", "not offered"),
 )
 
-PEER_RELAY: tuple[Row, ...] = ()
-"""The vendor's RELAY client: rows of the same shape, once that dialect is tested here."""
+PEER_RELAY = (
+    _peer(
+        "R01",
+        "the connection drops",
+        "nothing reconnects but `run()`; each request waits 10 s",
+        "fails at once; every client reconnects",
+        elsewhere=(
+            "relay_adapters/test_peer_defects::test_peer_r01_a_drop_fails_what_is_under_way_at_once_and_every_client_reconnects",
+        ),
+    ),
+    _peer(
+        "R02",
+        "one request is answered after 11 s",
+        "the connection is closed for everybody",
+        "that request times out alone",
+        elsewhere=(
+            "relay_adapters/test_peer_defects::test_peer_r02_an_answer_after_eleven_seconds_harms_that_request_only",
+        ),
+    ),
+    _peer(
+        "R03",
+        "the service accepts and never answers",
+        "after 32.8 s it gives up as if credentials were bad",
+        "tried again; no socket is left",
+        elsewhere=(
+            "relay_adapters/test_peer_defects::test_peer_r03_a_service_that_starts_slowly_costs_neither_the_client_nor_a_socket",
+        ),
+    ),
+    _peer(
+        "R04",
+        "the service drops during authentication, three times",
+        "gives up",
+        "tried again",
+        elsewhere=("relay_adapters/test_peer_defects::test_peer_r04_drops_during_the_authentication_are_no_refusals",),
+    ),
+    _peer(
+        "R05",
+        "an old connection ends behind a new one",
+        "the new one is not pinged, its requests time out",
+        "the old one is nobody's concern",
+        elsewhere=("relay_adapters/test_peer_defects::test_peer_r05_an_old_connection_cannot_harm_the_new_one",),
+    ),
+    _peer(
+        "R06",
+        "one wrong event",
+        "the connection ends, its socket stays open",
+        "dropped and counted",
+        elsewhere=("relay_adapters/test_peer_defects::test_peer_r06_wrong_events_are_dropped_and_counted",),
+    ),
+    _peer(
+        "R07",
+        "a call is announced twice",
+        "handled twice",
+        "handled once",
+        elsewhere=("relay_adapters/test_peer_defects::test_peer_r07_a_call_that_is_announced_twice_is_handled_once",),
+    ),
+    _peer(
+        "R08",
+        "the end of calls is lost in an outage",
+        "they fill the table for ever",
+        "asked for, and forgotten",
+        elsewhere=(
+            "relay_adapters/test_peer_defects::test_peer_r08_calls_whose_end_was_lost_in_an_outage_take_no_place",
+        ),
+    ),
+    _peer(
+        "R09",
+        "a call ends, or the connection, while something runs",
+        "whoever waits, waits for ever",
+        "told, with a reason",
+        elsewhere=("relay_adapters/test_peer_defects::test_peer_r09_whoever_waits_is_told_however_it_ends",),
+    ),
+    _peer(
+        "R10",
+        "waiting for the end times out",
+        "the next wait raises CancelledError",
+        "may be repeated",
+        elsewhere=("relay_adapters/test_peer_defects::test_peer_r10_a_time_out_spoils_no_later_wait",),
+    ),
+    _peer(
+        "R11",
+        "a message handler sends a message",
+        "10 s, then the connection is closed",
+        "sent",
+        elsewhere=("relay_adapters/test_peer_defects::test_peer_r11_a_message_handler_may_send_a_message",),
+    ),
+    _peer(
+        "R12",
+        "a client is refused, another one is made",
+        "no place until the garbage is collected",
+        "its place is free",
+        elsewhere=("relay_adapters/test_peer_defects::test_peer_r12_a_refused_client_frees_its_place",),
+    ),
+    _peer(
+        "R13",
+        "leaving with a request pending",
+        "CancelledError",
+        "an error of the tree",
+        elsewhere=("relay_adapters/test_peer_defects::test_peer_r13_leaving_raises_what_can_be_caught",),
+    ),
+    _peer(
+        "R14",
+        "a dial times out, then somebody picks up",
+        "nobody owns the call",
+        "hung up",
+        elsewhere=(
+            "relay_adapters/test_peer_defects::test_peer_r14_who_picks_up_after_the_dial_timed_out_is_not_left_alone",
+        ),
+    ),
+    _peer(
+        "R15",
+        "attempts to reconnect",
+        "1, 2, 4 s, all clients at once",
+        "jittered",
+        elsewhere=("relay_adapters/test_peer_defects::test_peer_r15_the_waits_between_attempts_are_jittered",),
+    ),
+    _peer(
+        "R16",
+        "500 requests time out while offline, one more",
+        "the queue is full",
+        "only live ones count",
+        elsewhere=("relay_adapters/test_peer_defects::test_peer_r16_only_live_requests_count_against_the_queue",),
+    ),
+    _peer(
+        "R17",
+        "`run()` in another thread",
+        "RuntimeError",
+        "runs",
+        SOCKET,
+        elsewhere=("e2e/test_relay_run::test_peer_r17_run_works_outside_the_main_thread",),
+    ),
+    _peer(
+        "R18",
+        "the service falls silent",
+        "noticed after 40.2 s",
+        "within 20 s",
+        elsewhere=(
+            "relay_adapters/test_peer_defects::test_peer_r18_a_silent_peer_is_found_in_less_than_twenty_seconds",
+        ),
+    ),
+    _peer(
+        "R20",
+        "a request while offline, and the first attempt fails",
+        "rejected",
+        "lives until its own deadline",
+        elsewhere=(
+            "relay_adapters/test_peer_defects::test_peer_r20_a_request_made_offline_survives_attempts_that_fail",
+        ),
+    ),
+    _peer(
+        "R21",
+        "a redirect to another origin",
+        "followed, and given the token",
+        "not followed",
+        SOCKET,
+        elsewhere=("e2e/test_relay_run::test_peer_r21_a_redirect_is_not_followed",),
+    ),
+)
 
 SECTIONS: dict[str, tuple[Row, ...]] = {
     "Threats": THREATS,

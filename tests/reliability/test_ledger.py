@@ -55,7 +55,9 @@ def test_every_row_is_proved_by_tests_that_are_collected_or_says_why_not(
 
 def test_every_finding_about_the_vendors_client_has_a_test_named_after_it() -> None:
     """Row D58."""
-    assert [row.id for row in ROWS if row.id.startswith("peer") and row.id not in own_tests()] == []
+    for row in ROWS:
+        name = f"::test_{row.id.replace(' ', '_')}_".lower()
+        assert not row.id.startswith("peer") or any(name in test.lower() for test in row.tests), row.id
 
 
 def test_every_test_named_after_a_row_has_its_row() -> None:
