@@ -10,11 +10,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format docs fuzz clean
+.PHONY: help demo test test-lowest check format docs fuzz clean
 
 help:
 	@echo "make demo     place a call through the local gateway and let it talk to a small agent"
 	@echo "make test     all checks, all tests on asyncio and trio, and the coverage gate"
+	@echo "make test-lowest   the same tests with the lowest versions that pyproject.toml allows"
 	@echo "make check    lint, formatting, types, and generated pages (no tests)"
 	@echo "make format   format the code and apply the safe lint fixes"
 	@echo "make docs     render the generated pages of docs/"
@@ -35,6 +36,16 @@ test: check
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage json -q -o coverage.json
 	@$(BIN)/python tools/coverage_gate.py coverage.json
+
+# A .venv of its own: the lowest versions must not leak into the one people work in.
+test-lowest:
+	@$(MAKE) .venv-lowest/.exists VENV=.venv-lowest
+	@echo "==> installing the lowest versions"
+	@.venv-lowest/bin/python tools/lowest.py > .venv-lowest/constraints.txt
+	@.venv-lowest/bin/python -m pip --disable-pip-version-check -q install 'pip>=25.1'
+	@.venv-lowest/bin/python -m pip -q install -c .venv-lowest/constraints.txt -e '.[gateway,trio]' --group dev
+	@echo "==> running the tests with the lowest versions"
+	@.venv-lowest/bin/python -m pytest -q
 
 check: $(VENV)/.ready-to-develop
 	@echo "==> linting (ruff check)"
@@ -69,7 +80,7 @@ fuzz: $(VENV)/.ready-to-develop
 
 clean:
 	@echo "==> cleaning up"
-	@rm -rf $(VENV) build dist demo coverage.json .coverage .coverage.* htmlcov
+	@rm -rf $(VENV) .venv-lowest build dist demo coverage.json .coverage .coverage.* htmlcov
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis fuzz/findings
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

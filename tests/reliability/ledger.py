@@ -421,8 +421,8 @@ THREATS = (
             "reliability/test_peer_control::test_peer_floor_what_is_needed_has_a_floor_and_no_event_bus_is_needed",
             "core/test_purity::test_the_core_imports_where_no_event_loop_library_is_installed",
         ),
-        impossible="Runs with the lowest and the newest versions, and an audit against a database of known holes, need "
-        "a package index and belong to a pipeline.",
+        impossible="Every run takes the newest versions, `make test-lowest` the lowest; an audit against a database of "
+        "known holes needs one.",
     ),
     Row(
         "T28",
@@ -1110,7 +1110,7 @@ PEER_CONTROL = (
         "what is declared works",
         CORE,
         seen="floors are declared, and there is no event bus",
-        impossible="A run with the oldest versions needs a package index and belongs to a pipeline.",
+        impossible="A run with the oldest versions is `make test-lowest`: it needs a package index.",
     ),
     _peer(
         "T04",
