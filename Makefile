@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest check format docs fuzz clean
+.PHONY: help demo test test-lowest check format docs fuzz bounds clean
 
 help:
 	@echo "make demo     place a call through the local gateway and let it talk to a small agent"
@@ -20,6 +20,7 @@ help:
 	@echo "make format   format the code and apply the safe lint fixes"
 	@echo "make docs     render the generated pages of docs/"
 	@echo "make fuzz     throw bytes at every parser for T=60 seconds in all; fails if something was found"
+	@echo "make bounds   measure what is promised about the worst case, beside the official client; about six minutes"
 	@echo "make clean    remove .venv and everything else make has made"
 	@echo
 	@echo "Needs Python 3.11 or newer; choose one with PYTHON=python3.13"
@@ -77,6 +78,10 @@ docs: $(VENV)/.ready-to-develop
 fuzz: $(VENV)/.ready-to-develop
 	@echo "==> fuzzing for $(T) seconds in all"
 	@$(BIN)/python -m fuzz run --seconds $(T)
+
+bounds: $(VENV)/.ready-to-develop
+	@echo "==> measuring the bounds"
+	@$(BIN)/python -m benchmarks.bounds
 
 clean:
 	@echo "==> cleaning up"
