@@ -8,18 +8,18 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import ModuleType
 from typing import Any
 
 import anyio
 
+from benchmarks.registries import sizes
+
 Take = Callable[[Any], Awaitable[None]]  # Any: a call of one of three libraries, one of them published without types
 Count = Callable[[str], None]
 Connect = Callable[[str, Take | None, Count | None], AbstractAsyncContextManager[Any]]  # and a client of one of them
-
-_REMEMBERED = "_seen"  # ids of calls that are over, 1,024 at most, to recognise what is delivered twice
 
 
 def report(event: str, **details: object) -> None:
@@ -126,17 +126,7 @@ async def hold(connect: Connect, base_url: str) -> None:
     async with connect(base_url, take, None) as client:
         while True:
             await told()
-            report("held", names=sorted({*_full(client), *_full(vars(client).get("_machine"))}))
-
-
-def _full(owner: object) -> list[str]:
-    """Name every collection of an object that is not empty."""
-    members = vars(owner).items() if hasattr(owner, "__dict__") else ()
-    return [name for name, value in members if isinstance(value, Collection) and value and _grows(name, value)]
-
-
-def _grows(name: str, value: object) -> bool:
-    return name != _REMEMBERED and not isinstance(value, str | bytes | tuple)
+            report("held", sizes=sizes(client))
 
 
 async def listen(connect: Connect, base_url: str) -> None:

@@ -19,7 +19,7 @@ from typing import final
 import attrs
 
 from benchmarks import rows
-from benchmarks.rows import FULL, PEER, QUICK, Figure, Measure, Scale
+from benchmarks.rows import FULL, PEER, QUICK, Figure, Measure, Run, Scale
 from fuzz.live.stage import ClientAway
 
 _OURS = ("asyncio", "trio")
@@ -69,9 +69,30 @@ ROWS = (
     Row(measure=rows.leaving, title="leaving with a dead peer takes", required=2, unit="s", turn=1),
     Row(measure=rows.idle_call, title="memory of an idle call", required=64, unit="KiB", turn=4),
     Row(measure=rows.events, title="control events lost", required=0, unit="", turn=5, apart=True),
-    Row(measure=rows.many_calls, title="calls answered one after the other", required=120, unit="", turn=4, at_least=True),
-    Row(measure=rows.short_calls, title="growth over short calls, real sockets", required=1, unit="MiB", turn=6, clients=_OURS),
-    Row(measure=rows.joined_calls, title="growth over short calls, core in memory", required=1, unit="MiB", turn=7, clients=("core",)),
+    Row(
+        measure=rows.many_calls,
+        title="calls answered one after the other",
+        required=120,
+        unit="",
+        turn=4,
+        at_least=True,
+    ),
+    Row(
+        measure=rows.short_calls,
+        title="growth over short calls, real sockets",
+        required=1,
+        unit="MiB",
+        turn=6,
+        clients=_OURS,
+    ),
+    Row(
+        measure=rows.joined_calls,
+        title="growth over short calls, core in memory",
+        required=1,
+        unit="MiB",
+        turn=7,
+        clients=("core",),
+    ),
 )
 
 
@@ -86,7 +107,7 @@ async def _take(row: Row, kind: str, scale: Scale) -> Figure:
     """Measure one client; what cannot be measured is a miss, with the reason."""
     try:
         async with asyncio.timeout(_ROW_WITHIN):
-            figure = await row.measure(kind, scale)
+            figure = await row.measure(Run(kind, scale))
     except ClientAway as error:
         figure = Figure(-math.inf if row.at_least else math.inf, str(error))
     except TimeoutError:
@@ -118,12 +139,15 @@ def _missed(row: Row, figures: Figures) -> list[str]:
 
 def _table(chosen: Sequence[Row], figures: Figures) -> str:
     """Write the figures as a table in Markdown."""
-    lines = ["| bound | asyncio | trio | telcoflow 1.0.0 | required | verdict |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| bound | asyncio | trio | telcoflow 1.0.0 | required | verdict |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for row in chosen:
         cells = [row.shown(figures.get((row.name, kind))) for kind in (*_OURS, PEER)]
         if "core" in row.clients:
             cells[:2] = [row.shown(figures[row.name, "core"]), "the same core"]
-        required = f"{'≥' if row.at_least else '≤'} {_number(row.required)} {row.unit}".rstrip()  # noqa: RUF001
+        required = f"{'≥' if row.at_least else '≤'} {_number(row.required)} {row.unit}".rstrip()
         missed = _missed(row, figures)
         verdict = f"**missed** ({', '.join(missed)})" if missed else "kept"
         lines.append(f"| {row.title} | {' | '.join(cells)} | {required} | {verdict} |")
@@ -144,8 +168,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}\n")
     print(_table(chosen, figures))
     if options.json is not None:
-        found = [{"row": name, "client": kind, **attrs.asdict(figure)} for (name, kind), figure in figures.items()]
-        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        found = [
+            {
+                "row": name,
+                "client": kind,
+                "value": figure.value if math.isfinite(figure.value) else None,
+                "note": figure.note,
+            }
+            for (name, kind), figure in figures.items()
+        ]
+        options.json.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return int(any(_missed(row, figures) for row in chosen))
 
 

@@ -12,6 +12,7 @@ from typing import Any, final
 
 import attrs
 
+from benchmarks.registries import fuller
 from benchmarks.stages import ROOT, Scene, scene
 from fuzz.live.stage import ClientAway, sound
 from fuzz.live.wire import Wire
@@ -59,20 +60,29 @@ class Figure:
     note: str = ""
 
 
-Measure = Callable[[str, Scale], Awaitable[Figure]]
+@final
+@attrs.frozen
+class Run:
+    """What one measurement is asked for: which client, and how much of everything."""
+
+    kind: str
+    scale: Scale
+
+
+Measure = Callable[[Run], Awaitable[Figure]]
 
 
 # ---------------------------------------------------------------------------------------------- memory
 
 
-async def slow_reader(kind: str, scale: Scale) -> Figure:
+async def slow_reader(run: Run) -> Figure:
     """Push 244 MiB of audio at an application that never reads."""
-    async with scene(kind, "hold") as here:
+    async with scene(run.kind, "hold") as here:
         media = await here.call_is_answered(await here.stage.client_is_ready())
         await asyncio.sleep(0.5)
         before = highest = here.agent.rss()
         frame = wire_frame(Role.SERVER, 0x2, sound(64_000))
-        for _ in range(scale.audio_frames):
+        for _ in range(run.scale.audio_frames):
             await media.says_bytes(frame, "audio")
             highest = max(highest, here.agent.rss())
         for _ in range(20):  # what is under way
@@ -81,11 +91,11 @@ async def slow_reader(kind: str, scale: Scale) -> Figure:
         return Figure((highest - before) / _MIB, "it closed the connection" if media.over else "")
 
 
-async def idle_call(kind: str, scale: Scale) -> Figure:
+async def idle_call(run: Run) -> Figure:
     """Take the slope of memory over the number of answered calls in which nothing happens."""
-    async with scene(kind, "hold") as here:
+    async with scene(run.kind, "hold") as here:
         control = await here.stage.client_is_ready()
-        counts = _PEER_IDLE_CALLS if kind == PEER else scale.idle_calls
+        counts = _PEER_IDLE_CALLS if run.kind == PEER else run.scale.idle_calls
         sizes = []
         calls = 0
         for count in counts:
@@ -101,26 +111,27 @@ async def idle_call(kind: str, scale: Scale) -> Figure:
 # ---------------------------------------------------------------------------------------------- time
 
 
-async def lost_request(kind: str, scale: Scale) -> Figure:
+async def lost_request(run: Run) -> Figure:
     """Drop the control connection under a claim that waits for its answer."""
-    async with scene(kind, "request") as here:
+    async with scene(run.kind, "request") as here:
         control = await here.stage.client_is_ready()
-        await control.hears(5.0, type="session.open")
+        if await control.hears(5.0, type="session.open") is None:
+            raise ClientAway("the client claims nothing")
         control.cut()
         return await _until(here, "failed", within=_FAIL_WITHIN, unit=1e3)
 
 
-async def lost_command(kind: str, scale: Scale) -> Figure:
+async def lost_command(run: Run) -> Figure:
     """Drop the media connection under an answer that waits to be confirmed."""
-    async with scene(kind, "hold") as here:
+    async with scene(run.kind, "hold") as here:
         media, _ = await here.stage.call_rings(await here.stage.client_is_ready())
         media.cut()
         return await _until(here, "failed", within=_FAIL_WITHIN, unit=1e3)
 
 
-async def half_open(kind: str, scale: Scale) -> Figure:
+async def half_open(run: Run) -> Figure:
     """Let the media connection of a call go silent, without a FIN, until the audio stream of the call ends."""
-    async with scene(kind, "listen") as here:
+    async with scene(run.kind, "listen") as here:
         media = await here.call_is_answered(await here.stage.client_is_ready())
         await media.says(sound(960))
         await asyncio.sleep(0.5)
@@ -128,9 +139,9 @@ async def half_open(kind: str, scale: Scale) -> Figure:
         return await _until(here, "ended", within=_HALF_OPEN_WITHIN)
 
 
-async def leaving(kind: str, scale: Scale) -> Figure:
+async def leaving(run: Run) -> Figure:
     """Leave the client's context while everything it is connected to is dead."""
-    async with scene(kind, "leave") as here:
+    async with scene(run.kind, "leave") as here:
         await here.call_is_answered(await here.stage.client_is_ready())
         for strand in here.cable.strands:
             strand.dead = True
@@ -153,32 +164,32 @@ async def _until(here: Scene, event: str, *, within: float, since: float | None 
 # ---------------------------------------------------------------------------------------------- counts
 
 
-async def storm(kind: str, scale: Scale) -> Figure:
+async def storm(run: Run) -> Figure:
     """Accept every connection after the first good one, and close it at once."""
-    async with scene(kind, "hold") as here:
+    async with scene(run.kind, "hold") as here:
         stage = here.stage
         control = await stage.client_is_ready()
         seen = len(stage.controls)
         before = len(stage.attempts)
         control.cut()
-        end = time.monotonic() + scale.storm_seconds
+        end = time.monotonic() + run.scale.storm_seconds
         while (left := end - time.monotonic()) > 0:
             await stage.until(lambda: len(stage.controls) > seen, within=left)  # noqa: B023 - awaited at once
             for wire in stage.controls[seen:]:
                 seen += 1
                 await wire.says(Close(code=1000))
                 wire.cut()
-        return Figure(len(stage.attempts) - before, f"in {scale.storm_seconds:.0f} s")
+        return Figure(len(stage.attempts) - before, f"in {run.scale.storm_seconds:.0f} s")
 
 
-async def many_calls(kind: str, scale: Scale) -> Figure:
+async def many_calls(run: Run) -> Figure:
     """Take calls one after the other, until one is not answered."""
-    async with scene(kind, "hold") as here:
+    async with scene(run.kind, "hold") as here:
         control = await here.stage.client_is_ready()
-        for number in range(scale.calls):
+        for number in range(run.scale.calls):
             if not await _one_call(here, control, f"s{number}"):
-                return Figure(number, f"of {scale.calls}, then deaf")
-        return Figure(scale.calls, f"of {scale.calls}")
+                return Figure(number, f"of {run.scale.calls}, then deaf")
+        return Figure(run.scale.calls, f"of {run.scale.calls}")
 
 
 async def _one_call(here: Scene, control: Wire, session_id: str) -> bool:
@@ -194,12 +205,12 @@ async def _one_call(here: Scene, control: Wire, session_id: str) -> bool:
     return True
 
 
-async def events(kind: str, scale: Scale) -> Figure:
+async def events(run: Run) -> Figure:
     """Announce sessions and close them again, as fast as they are taken, and count what the handlers get."""
-    async with scene(kind, "count") as here:
+    async with scene(run.kind, "count") as here:
         control = await here.stage.client_is_ready()
-        total = min(_PEER_EVENTS, scale.events) if kind == PEER else scale.events
-        pushing = asyncio.create_task(_announce(control, total, closing=kind != PEER))
+        total = min(_PEER_EVENTS, run.scale.events) if run.kind == PEER else run.scale.events
+        pushing = asyncio.create_task(_announce(control, total, closing=run.kind != PEER))
         began = time.monotonic()
         counted: dict[str, Any] = {}
         came, moved = 0, began
@@ -226,29 +237,43 @@ async def _announce(control: Wire, total: int, *, closing: bool) -> None:
             batch = b""
 
 
-async def short_calls(kind: str, scale: Scale) -> Figure:
+async def short_calls(run: Run) -> Figure:
     """Take many short calls; see what memory grows by once there are as many ids as are remembered."""
-    async with scene(kind, "hold") as here:
+    async with scene(run.kind, "hold") as here:
         control = await here.stage.client_is_ready()
-        settled, early = min(_REMEMBERED + 200, scale.short_calls // 2), 0
-        for number in range(scale.short_calls):
+        empty = await _held(here)
+        settled, early = min(_REMEMBERED + 200, run.scale.short_calls // 2), 0
+        for number in range(run.scale.short_calls):
             if number == settled:
-                early = here.agent.rss()
+                early = await _settled(here)
             if not await _one_call(here, control, f"s{number}"):
                 return Figure(math.inf, f"deaf after {number}")
-        growth = here.agent.rss() - early
-        await asyncio.sleep(_LINGERS)
-        here.agent.tell()
-        held = await here.agent.hears("held", within=5.0)
-        if held is None or held["names"]:
-            return Figure(math.inf, f"still held: {'nothing said' if held is None else ', '.join(held['names'])}")
-        return Figure(growth / _MIB, f"over call {settled:,} to {scale.short_calls:,}; registries empty")
+        growth = await _settled(here) - early
+        held = fuller(empty, await _held(here))
+        if held:
+            return Figure(math.inf, f"still held: {', '.join(held)}")
+        return Figure(growth / _MIB, f"over call {settled:,} to {run.scale.short_calls:,}; registries empty")
 
 
-async def joined_calls(kind: str, scale: Scale) -> Figure:
+async def _settled(here: Scene) -> int:
+    """Return the client's memory once nothing lingers."""
+    await asyncio.sleep(_LINGERS)
+    return here.agent.rss()
+
+
+async def _held(here: Scene) -> dict[str, int]:
+    """Ask the client how full its registries are."""
+    here.agent.tell()
+    held = await here.agent.hears("held", within=5.0)
+    if held is None:
+        raise ClientAway("the client does not say what it holds")
+    return dict(held["sizes"])
+
+
+async def joined_calls(run: Run) -> Figure:
     """Take very many calls with both ends of the core joined in memory."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.joined", str(scale.joined_calls)), stdout=PIPE, stderr=DEVNULL, cwd=ROOT
+        *(sys.executable, "-m", "benchmarks.joined", str(run.scale.joined_calls)), stdout=PIPE, stderr=DEVNULL, cwd=ROOT
     )
     output, _ = await process.communicate()
     if process.returncode:

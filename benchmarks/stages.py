@@ -21,9 +21,10 @@ _LINE_BYTES = 1024 * 1024
 
 def rss(pid: int | str) -> int:
     """Return the bytes of memory a process has in RAM, as the operating system counts them."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
+    with contextlib.suppress(FileNotFoundError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
     raise ClientAway("the process is gone")
 
 
