@@ -97,7 +97,7 @@ ROWS = (
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:,.2f}"
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
 
 
 Figures = dict[tuple[str, str], Figure]
@@ -137,7 +137,7 @@ def _missed(row: Row, figures: Figures) -> list[str]:
     return [kind for kind in row.clients if kind != PEER and not row.kept(figures[row.name, kind])]
 
 
-def _table(chosen: Sequence[Row], figures: Figures) -> str:
+def table(chosen: Sequence[Row], figures: Figures) -> str:
     """Write the figures as a table in Markdown."""
     lines = [
         "| bound | asyncio | trio | telcoflow 1.0.0 | required | verdict |",
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = [row for row in ROWS if not options.names or row.name in options.names]
     figures = asyncio.run(_take_all(chosen, QUICK if options.quick else FULL))
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}\n")
-    print(_table(chosen, figures))
+    print(table(chosen, figures))
     if options.json is not None:
         found = [
             {
