@@ -187,22 +187,22 @@ async def many_calls(run: Run) -> Figure:
     async with scene(run.kind, "hold") as here:
         control = await here.stage.client_is_ready()
         for number in range(run.scale.calls):
-            if not await _one_call(here, control, f"s{number}"):
-                return Figure(number, f"of {run.scale.calls}, then deaf")
+            if missed := await _one_call(here, control, f"s{number}"):
+                return Figure(number, f"of {run.scale.calls}; then {missed}")
         return Figure(run.scale.calls, f"of {run.scale.calls}")
 
 
-async def _one_call(here: Scene, control: Wire, session_id: str) -> bool:
-    """Let a call come, be answered and end; False when it was not answered."""
+async def _one_call(here: Scene, control: Wire, session_id: str) -> str | None:
+    """Let a call come, be answered and end; return why it was not answered, if it was not."""
     try:
         media = await here.call_is_answered(control, session_id)
-    except ClientAway:
-        return False
+    except ClientAway as error:
+        return str(error)
     await media.says({"type": "call_event", "data": {"event": "call.terminated"}})
     await control.says({"type": "session.closed", "sessionId": session_id, "reason": "CALL_TERMINATED"})
     await media.says(Close())
     await media.until(lambda wire: wire.over, within=2.0)
-    return True
+    return None
 
 
 async def events(run: Run) -> Figure:
@@ -246,8 +246,8 @@ async def short_calls(run: Run) -> Figure:
         for number in range(run.scale.short_calls):
             if number == settled:
                 early = await _settled(here)
-            if not await _one_call(here, control, f"s{number}"):
-                return Figure(math.inf, f"deaf after {number}")
+            if missed := await _one_call(here, control, f"s{number}"):
+                return Figure(math.inf, f"after {number:,} calls {missed}")
         growth = await _settled(here) - early
         held = fuller(empty, await _held(here))
         if held:
