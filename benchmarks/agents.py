@@ -85,7 +85,7 @@ def _official() -> Connect:
                 calls.add(task)
                 task.add_done_callback(calls.discard)
 
-        async def notified(offer: Any) -> None:  # noqa: ANN401 - published without types
+        async def notified(offer: Any) -> None:
             if count is not None:
                 count("notified")
             if take is not None:
@@ -120,7 +120,7 @@ async def _try(done: str, what: Callable[[], Awaitable[object]]) -> bool:
 async def hold(connect: Connect, base_url: str) -> None:
     """Answer every call and do no more, the audio is not read; on a line, tell what is still held."""
 
-    async def take(call: Any) -> None:  # noqa: ANN401 - as Take
+    async def take(call: Any) -> None:
         await _try("answered", call.answer)
 
     async with connect(base_url, take, None) as client:
@@ -132,7 +132,7 @@ async def hold(connect: Connect, base_url: str) -> None:
 async def listen(connect: Connect, base_url: str) -> None:
     """Answer a call, read its audio, and report when that ends."""
 
-    async def take(call: Any) -> None:  # noqa: ANN401 - as Take
+    async def take(call: Any) -> None:
         if await _try("answered", call.answer):
             async for _ in call.audio_stream():
                 pass
@@ -152,7 +152,7 @@ async def request(connect: Connect, base_url: str) -> None:
 async def leave(connect: Connect, base_url: str) -> None:
     """Answer a call; on a line, leave the client's context."""
 
-    async def take(call: Any) -> None:  # noqa: ANN401 - as Take
+    async def take(call: Any) -> None:
         await _try("answered", call.answer)
 
     async with connect(base_url, take, None):
