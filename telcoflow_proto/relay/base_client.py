@@ -46,7 +46,6 @@ from telcoflow_proto.waiting import Bells, Tickets
 CallHandler = TypeVar("CallHandler", bound=Callable[[Call], object])
 OnMessage = TypeVar("OnMessage", bound=Callable[[Message], object])
 OnConnection = TypeVar("OnConnection", bound=Callable[[ConnectionState], object])
-AskedT = TypeVar("AskedT")
 
 _CHANGE = "change"
 

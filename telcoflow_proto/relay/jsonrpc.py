@@ -10,7 +10,6 @@ from telcoflow_proto.limits import Limits
 
 Id = str | int
 
-PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602

@@ -502,7 +502,7 @@ import signal
 
 import telcoflow_sdk.events as events
 from telcoflow_sdk import ActiveCall, TelcoflowClient, TelcoflowClientConfig
-from telcoflow_sdk.exceptions import BufferFullError, WSSCallCommandError
+from telcoflow_sdk.exceptions import BufferClosedError, BufferFullError, WSSCallCommandError
 
 logging.basicConfig(level=logging.INFO)
 logger = logging.getLogger("app")
@@ -552,6 +552,8 @@ class Bot:
                 await self.call.send_audio(GREETING)
             except BufferFullError:
                 await self.call.clear_send_audio_buffer()
+            except BufferClosedError:
+                return  # the call ended while it slept, and nobody has cancelled it yet
             await asyncio.sleep(0.05)
 
 
