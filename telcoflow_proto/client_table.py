@@ -37,29 +37,31 @@ class ClientWord(enum.Enum):
 
 _S, _W, _US, _THEM = ClientState, ClientWord, Role.CLIENT, Role.SERVER
 
+LIFE_ROWS = (
+    Row(_S.IDLE, _US, _W.CONNECT, _S.CONNECTING, "the first attempt"),
+    Row(_S.CONNECTING, _THEM, _W.READY, _S.READY, "the set-up is done"),
+    Row(_S.READY, _THEM, _W.LOST, _S.WAITING, "tries again, later and later; live calls go on"),
+    Row(_S.WAITING, _US, _W.CONNECT, _S.RECONNECTING, "the wait is over"),
+    Row(_S.RECONNECTING, _THEM, _W.READY, _S.READY, "the set-up is done again"),
+    Row(_S.RECONNECTING, _THEM, _W.LOST, _S.WAITING, "waits longer"),
+    *(Row(state, _US, _W.CLOSE, _S.CLOSING, "asked to end") for state in (_S.CONNECTING, _S.READY, _S.RECONNECTING)),
+    *(Row(state, _US, _W.CLOSE, _S.CLOSED, "nothing is open") for state in (_S.IDLE, _S.WAITING)),
+    *(Row(_S.CLOSING, _THEM, word, _S.CLOSED, "the connection is gone") for word in (_W.LOST, _W.REFUSED)),
+    Row(_S.CLOSING, _THEM, _W.READY, _S.CLOSING, "the set-up was under way", crossing=True),
+    *(Row(state, _US, _W.CLOSE, state, "asked again") for state in (_S.CLOSING, _S.CLOSED)),
+)
+"""What is the same in every dialect. What a first attempt and a refusal mean is each dialect's own."""
+
 CLIENT_TABLE = Table(
     "client",
     start=_S.IDLE,
     rows=[
-        Row(_S.IDLE, _US, _W.CONNECT, _S.CONNECTING, "the first attempt"),
-        Row(_S.CONNECTING, _THEM, _W.READY, _S.READY, "the set-up is done"),
+        *LIFE_ROWS,
         Row(_S.CONNECTING, _THEM, _W.LOST, _S.CLOSED, "a first attempt that fails is told at once"),
-        Row(_S.READY, _THEM, _W.LOST, _S.WAITING, "tries again, later and later; live calls go on"),
-        Row(_S.WAITING, _US, _W.CONNECT, _S.RECONNECTING, "the wait is over"),
-        Row(_S.RECONNECTING, _THEM, _W.READY, _S.READY, "the set-up is done again"),
-        Row(_S.RECONNECTING, _THEM, _W.LOST, _S.WAITING, "waits longer"),
         *(
             Row(state, _THEM, _W.REFUSED, _S.CLOSED, "more attempts would be a storm, not a cure")
             for state in (_S.CONNECTING, _S.READY, _S.RECONNECTING)
         ),
-        *(
-            Row(state, _US, _W.CLOSE, _S.CLOSING, "asked to end")
-            for state in (_S.CONNECTING, _S.READY, _S.RECONNECTING)
-        ),
-        *(Row(state, _US, _W.CLOSE, _S.CLOSED, "nothing is open") for state in (_S.IDLE, _S.WAITING)),
-        *(Row(_S.CLOSING, _THEM, word, _S.CLOSED, "the connection is gone") for word in (_W.LOST, _W.REFUSED)),
-        Row(_S.CLOSING, _THEM, _W.READY, _S.CLOSING, "the set-up was under way", crossing=True),
-        *(Row(state, _US, _W.CLOSE, state, "asked again") for state in (_S.CLOSING, _S.CLOSED)),
     ],
 )
 

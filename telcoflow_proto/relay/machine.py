@@ -483,7 +483,7 @@ class RelayMachine(Reconnecting[RelayClientConnection, RelayMachineEvent]):
             self._events.append(FrameDropped(fault))
 
     def _on_authorization_state(self, event: EventArrived) -> None:
-        state = Fields(event.event_type, event.params, RELAY_LIMITS).optional_text("authorization_state")
+        state = Fields(event.event_type, event.params, self._limits).optional_text("authorization_state")
         if state:
             self._authorization_state = Secret(state)
 

@@ -3,7 +3,7 @@
 import enum
 from typing import final
 
-from telcoflow_proto.client_table import ClientState, ClientWord
+from telcoflow_proto.client_table import LIFE_ROWS, ClientState, ClientWord
 from telcoflow_proto.machine import Row, Table
 from telcoflow_proto.roles import Role
 
@@ -203,24 +203,11 @@ RELAY_CLIENT_TABLE = Table(
     "RELAY client",
     start=_K.IDLE,
     rows=[
-        Row(_K.IDLE, _US, _E.CONNECT, _K.CONNECTING, "the first attempt"),
-        Row(_K.CONNECTING, _THEM, _E.READY, _K.READY, "authenticated"),
-        Row(_K.READY, _THEM, _E.LOST, _K.WAITING, "calls and actions go on"),
+        *LIFE_ROWS,
         Row(_K.CONNECTING, _THEM, _E.LOST, _K.WAITING, "a service that starts slowly is no reason to give up"),
-        Row(_K.WAITING, _US, _E.CONNECT, _K.RECONNECTING, "the wait is over"),
-        Row(_K.RECONNECTING, _THEM, _E.READY, _K.READY, "authenticated"),
-        Row(_K.RECONNECTING, _THEM, _E.LOST, _K.WAITING, "waits longer"),
         *(
             Row(state, _THEM, _E.REFUSED, _K.CLOSED, "credentials that never worked, refused three times")
             for state in (_K.CONNECTING, _K.RECONNECTING)
         ),
-        *(
-            Row(state, _US, _E.CLOSE, _K.CLOSING, "asked to end")
-            for state in (_K.CONNECTING, _K.READY, _K.RECONNECTING)
-        ),
-        *(Row(state, _US, _E.CLOSE, _K.CLOSED, "nothing is open") for state in (_K.IDLE, _K.WAITING)),
-        *(Row(_K.CLOSING, _THEM, word, _K.CLOSED, "the connection is gone") for word in (_E.LOST, _E.REFUSED)),
-        Row(_K.CLOSING, _THEM, _E.READY, _K.CLOSING, "was under way", crossing=True),
-        *(Row(state, _US, _E.CLOSE, state, "asked again") for state in (_K.CLOSING, _K.CLOSED)),
     ],
 )
