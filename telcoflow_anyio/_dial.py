@@ -1,17 +1,22 @@
 """Opening byte streams: TCP, and TLS with one policy for control and media."""
 
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, SocketStream
+from anyio.streams.tls import TLSStream
 
+from telcoflow_anyio._asyncio import AsyncioSocket
+from telcoflow_anyio._driver import Lane
+from telcoflow_anyio._loop import Loop
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.origin import WsUrl
 
-Dial = Callable[[WsUrl], Awaitable[ByteStream]]
-"""How a byte stream is opened; raises OSError."""
+Dial = Callable[[WsUrl], Awaitable[ByteStream | socket.socket]]
+"""How a byte stream is opened, or a socket is connected that gets its TLS from us; raises OSError."""
 
 CONNECT_WITHIN = 10.0
 """Seconds for TCP and TLS together."""
@@ -42,26 +47,33 @@ def relay_tls_context(ca_path: str | None) -> ssl.SSLContext:
     return context
 
 
-async def dial(url: WsUrl, tls: ssl.SSLContext) -> ByteStream:
-    """Connect to a URL's host and port, over TLS if it says so. No proxy, no redirect.
+async def open_transport(
+    url: WsUrl, tls: ssl.SSLContext | None, sock: socket.socket | None = None
+) -> ByteStream | Lane:
+    """Connect to a URL's host and port, or take a connected socket; with TLS on top, or not. No proxy, no redirect.
 
     Raises OSError (TLS faults and the time-out are OSErrors too), in words of the operating system.
     """
     with anyio.fail_after(CONNECT_WITHIN):
-        if not url.secure:
-            return await anyio.connect_tcp(url.address, url.port)
-        try:
-            # A WebSocket says itself when it ends, so TLS need not wait for the other end's farewell.
-            return await anyio.connect_tcp(
-                url.address,
-                url.port,
-                tls=True,
-                ssl_context=tls,
-                tls_standard_compatible=False,
-                tls_hostname=url.address,
-            )
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-            raise OSError("the connection ended during the TLS handshake") from error
+        if Loop().is_asyncio:
+            return await AsyncioSocket.connect(url, tls, sock)
+        if sock is None:
+            stream = await anyio.connect_tcp(url.address, url.port)
+        else:
+            stream = await SocketStream.from_socket(sock)
+        return stream if tls is None else await _secured(stream, url, tls)
+
+
+async def _secured(stream: ByteStream, url: WsUrl, tls: ssl.SSLContext) -> ByteStream:
+    try:
+        # A WebSocket says itself when it ends, so TLS need not wait for the other end's farewell.
+        return await TLSStream.wrap(stream, hostname=url.address, ssl_context=tls, standard_compatible=False)
+    except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+        await anyio.aclose_forcefully(stream)
+        raise OSError("the connection ended during the TLS handshake") from error
+    except BaseException:
+        await anyio.aclose_forcefully(stream)
+        raise
 
 
 def explain(error: OSError, url: WsUrl) -> str:

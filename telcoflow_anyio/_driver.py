@@ -1,13 +1,16 @@
 """Three loops that move bytes and ring timers for the machines of the core. No rule of the protocol is here."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol, final
 
 import anyio
 from anyio.abc import ByteStream
 
-_CLOSE_WITHIN = 1.0
+CLOSE_WITHIN = 1.0
+"""Seconds to write what is left, and again to close, before a stream is given up."""
+
 _CHUNK = 65536
 
 
@@ -28,6 +31,18 @@ class Door(Protocol):
     def receive_eof(self, *, now: float) -> None: ...
     def fail_transport(self, detail: str, *, now: float) -> None: ...
     def data_to_send(self, *, now: float | None = None) -> bytes: ...
+
+
+class Lane(ABC):
+    """A transport that calls the machine by itself, with fewer steps in between than a stream has."""
+
+    @abstractmethod
+    async def carry(self, door: Door, settle: Callable[[], None]) -> None:
+        """Carry from the start to the end of the connection, and close the transport, also when it is stuck."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Look again: there may be something to write, or it may be over. Never waits."""
 
 
 @final
@@ -62,22 +77,30 @@ class Alarm:
 
 @final
 class Carrier:
-    """Carries the bytes of one connection over one stream."""
+    """Carries the bytes of one connection over one stream, or has a lane carry them."""
 
     def __init__(self, door: Door, settle: Callable[[], None]) -> None:
         self._door = door
         self._settle = settle
+        self._lane: Lane | None = None
         self._more = anyio.Event()
         self._closed = anyio.Event()
 
     def wake(self) -> None:
         """Look again: there may be something to write, or it may be over. Never waits."""
+        if self._lane is not None:
+            self._lane.wake()
+            return
         self._more.set()
         if self._door.closed:
             self._closed.set()
 
-    async def run(self, stream: ByteStream) -> None:
+    async def run(self, stream: ByteStream | Lane) -> None:
         """Carry from the start to the end of the connection, and close the stream, also when it is stuck."""
+        if isinstance(stream, Lane):
+            self._lane = stream
+            await stream.carry(self._door, self._settle)
+            return
         try:
             if self._door.closed:
                 return  # it ended while the stream was being opened
@@ -87,11 +110,11 @@ class Carrier:
                 group.start_soon(self._read, stream)
                 group.start_soon(self._write, stream, written)
                 await self._closed.wait()
-                with anyio.move_on_after(_CLOSE_WITHIN):
+                with anyio.move_on_after(CLOSE_WITHIN):
                     await written.wait()
                 group.cancel_scope.cancel()
         finally:
-            with anyio.move_on_after(_CLOSE_WITHIN, shield=True):
+            with anyio.move_on_after(CLOSE_WITHIN, shield=True):
                 await stream.aclose()
 
     async def _read(self, stream: ByteStream) -> None:

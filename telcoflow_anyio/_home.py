@@ -1,9 +1,11 @@
 """The tasks of one client, run by anyio: how they begin, what they survive, how they end."""
 
 import contextvars
+import functools
 import inspect
 import logging
 import math
+import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
@@ -14,9 +16,9 @@ from typing import Protocol, Self
 import anyio
 from anyio.abc import ByteStream, TaskGroup
 
-from telcoflow_anyio._dial import Dial, dial, explain
-from telcoflow_anyio._driver import Alarm, Carrier, Clockwork, Door
-from telcoflow_anyio._root import spawn_root
+from telcoflow_anyio._dial import Dial, explain, open_transport
+from telcoflow_anyio._driver import Alarm, Carrier, Clockwork, Door, Lane
+from telcoflow_anyio._loop import Loop, spawn_root
 from telcoflow_proto.exceptions import WSSError
 from telcoflow_proto.origin import WsUrl
 from telcoflow_proto.surface import Bell, TimeLimit
@@ -114,11 +116,11 @@ class Home(Tenant):
                 self._left.set()
 
         self._hosted = True
-        scope = spawn_root(host)
+        cancel = spawn_root(host)
         try:
             await ready.wait()
         except BaseException:
-            scope.cancel()
+            cancel()
             raise
         if failure:
             raise failure[0]
@@ -145,13 +147,17 @@ class Home(Tenant):
 
     # ------------------------------------------------------------------ for the calls of this client
 
-    async def open_stream(self, url: WsUrl) -> ByteStream:
-        """Open a byte stream to a URL's host and port. Raises OSError."""
+    async def open_transport(self, url: WsUrl) -> ByteStream | Lane:
+        """Open what carries bytes to a URL's host and port. Raises OSError."""
+        sock = None
         if self._dial is not None:
-            return await self._dial(url)
-        if self._tls is None:
+            dialled = await self._dial(url)
+            if not isinstance(dialled, socket.socket):
+                return dialled
+            sock = dialled
+        if url.secure and self._tls is None:
             self._tls = self._tls_context()
-        return await dial(url, self._tls)
+        return await open_transport(url, self._tls if url.secure else None, sock)
 
     def start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         """Start a task that ends with the client."""
@@ -159,7 +165,7 @@ class Home(Tenant):
 
     def _start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         if self._group is not None:
-            self._group.start_soon(task)
+            self._loop.start(self._group, task)
         elif self._detached:
             spawn_root(task)
 
@@ -184,11 +190,15 @@ class Home(Tenant):
 
     # ------------------------------------------------------------------ what the core wants
 
+    @functools.cached_property
+    def _loop(self) -> Loop:
+        return Loop()
+
     def _clock(self) -> float:
-        return anyio.current_time()
+        return self._loop.clock()
 
     def _new_bell(self) -> Bell:
-        return anyio.Event()
+        return self._loop.new_bell()
 
     def _woken(self) -> None:
         self._alarm.wake()
@@ -204,7 +214,7 @@ class Home(Tenant):
         async def carry() -> None:
             self._tls = None  # a certificate may have been rotated since
             try:
-                stream = await self.open_stream(wanted.url)
+                stream = await self.open_transport(wanted.url)
             except OSError as error:
                 wanted.attempt.fail_transport(explain(error, wanted.url), now=self._clock())
                 self._settle()

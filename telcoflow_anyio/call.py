@@ -1,5 +1,6 @@
 """A call, driven by anyio."""
 
+import functools
 import math
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
@@ -10,6 +11,7 @@ import anyio
 from telcoflow_anyio import _log
 from telcoflow_anyio._dial import explain
 from telcoflow_anyio._driver import Alarm, Carrier
+from telcoflow_anyio._loop import Loop
 from telcoflow_proto.base_call import BaseCall
 from telcoflow_proto.client_events import CallIdentity
 from telcoflow_proto.config import ClientConfig
@@ -55,7 +57,7 @@ class ActiveCall(BaseCall):
         async with anyio.create_task_group() as group:
             group.start_soon(self._alarm.run)
             try:
-                stream = await self._client.open_stream(self._media.url)
+                stream = await self._client.open_transport(self._media.url)
             except OSError as error:
                 self._media.fail_transport(explain(error, self._media.url), now=self._clock())
                 self.settle()
@@ -69,11 +71,15 @@ class ActiveCall(BaseCall):
         if self.handlers_running:
             self.log.warning("a handler is still running %.0f s after its call ended", _LATE_AFTER)
 
+    @functools.cached_property
+    def _loop(self) -> Loop:
+        return Loop()
+
     def _clock(self) -> float:
-        return anyio.current_time()
+        return self._loop.clock()
 
     def _new_bell(self) -> Bell:
-        return anyio.Event()
+        return self._loop.new_bell()
 
     def _start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         async def run() -> None:

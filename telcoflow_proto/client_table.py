@@ -1,6 +1,5 @@
 """The life of a client across its control connections, and what a lost connection means for it."""
 
-import enum
 from typing import final
 
 import attrs
@@ -9,10 +8,11 @@ from telcoflow_proto.door import ConnectionLost
 from telcoflow_proto.errors import HandshakeRefused, ProtocolError
 from telcoflow_proto.machine import Row, Table
 from telcoflow_proto.roles import Role
+from telcoflow_proto.symbol import Symbol
 
 
 @final
-class ClientState(enum.Enum):
+class ClientState(Symbol):
     """Where a client stands."""
 
     IDLE = "idle"
@@ -25,7 +25,7 @@ class ClientState(enum.Enum):
 
 
 @final
-class ClientWord(enum.Enum):
+class ClientWord(Symbol):
     """What moves a client: its own decisions (client) and what the network does (server)."""
 
     CONNECT = "connect"

@@ -297,11 +297,11 @@ class ByteDoor(MessageDoor[Event]):
     def _pump(self, now: float) -> None:
         self._now = now
         for event in self._link.events():
-            if isinstance(event, LinkOpened):
+            if isinstance(event, bytes | str):
+                self.receive_message(event, now=now)
+            elif isinstance(event, LinkOpened):
                 super().start(now=now)
             elif isinstance(event, LinkLost):
                 self.receive_close(code=event.code, reason=event.reason, error=event.error, now=now)
-            elif isinstance(event, UpgradeRequested):
-                self._events.append(event)
             else:
-                self.receive_message(event, now=now)
+                self._events.append(event)

@@ -1,14 +1,14 @@
 """The life of a WebSocket link (RFC 6455), as rows."""
 
-import enum
 from typing import final
 
 from telcoflow_proto.machine import Row, Table
 from telcoflow_proto.roles import Role
+from telcoflow_proto.symbol import Symbol
 
 
 @final
-class LinkState(enum.Enum):
+class LinkState(Symbol):
     """Life of a WebSocket link."""
 
     IDLE = "idle"
@@ -20,7 +20,7 @@ class LinkState(enum.Enum):
 
 
 @final
-class LinkWord(enum.Enum):
+class LinkWord(Symbol):
     """What one end of a link says to the other."""
 
     REQUEST = "upgrade request"

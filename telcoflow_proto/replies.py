@@ -6,7 +6,6 @@ from typing import Generic, TypeVar, final
 import attrs
 
 from telcoflow_proto.errors import LocalProtocolError
-from telcoflow_proto.timers import earliest
 
 Asked = TypeVar("Asked")
 
@@ -81,4 +80,4 @@ class Replies(Generic[Asked]):
 
     def next_deadline(self) -> float | None:
         """Return the earliest deadline, or None."""
-        return earliest(*(one.due_at for one in self._waiting.values()))
+        return min((one.due_at for one in self._waiting.values()), default=None) if self._waiting else None

@@ -1,11 +1,12 @@
 """Which end of a connection we are. The state tables are the same for both."""
 
-import enum
 from typing import final
+
+from telcoflow_proto.symbol import Symbol
 
 
 @final
-class Role(enum.Enum):
+class Role(Symbol):
     """One end of a connection: the agent's program (client) or the Telcoflow service (server)."""
 
     CLIENT = "client"

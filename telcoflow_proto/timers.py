@@ -43,4 +43,8 @@ class Timers(Generic[Name]):
 
 def earliest(*deadlines: float | None) -> float | None:
     """Return the earliest of several deadlines, any of which may be absent."""
-    return min((at for at in deadlines if at is not None), default=None)
+    first: float | None = None
+    for at in deadlines:
+        if at is not None and (first is None or at < first):
+            first = at
+    return first

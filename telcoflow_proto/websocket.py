@@ -99,6 +99,7 @@ _OPENING_WITHIN = {Role.CLIENT: 10.0, Role.SERVER: 5.0}
 _CLOSING_WITHIN = 2.0
 _ABNORMAL = 1006
 _TEXT_HEAD, _BINARY_HEAD, _MASK_BIT, _CONTROL_BIT = 0x81, 0x82, 0x80, 0x08
+_DATA_HEADS = (_TEXT_HEAD, _BINARY_HEAD)
 _NO_STATUS, _REASON_BYTES = 1005, 123
 
 
@@ -214,7 +215,8 @@ class WebSocketLink:
 
     def data_to_send(self) -> bytes:
         """Take the bytes to write now; b"" if there are none."""
-        self._say_pong()
+        if self._pong is not None:
+            self._say_pong()
         data = b"".join(self._out)
         self._out.clear()
         return data
@@ -228,14 +230,16 @@ class WebSocketLink:
 
     def receive_data(self, data: bytes, *, now: float) -> None:
         """Take bytes from the peer, in pieces of any size. Never raises for what the peer did."""
-        if self.closed or not data:
+        state = self._machine.state
+        if state is LinkState.CLOSED or not data:
             return
         try:
-            if self.state in (LinkState.IDLE, LinkState.OPENING):
+            if state is LinkState.OPEN:
+                self._expect_life(now)
+                self._receive_frames(data, now)
+            elif state in (LinkState.IDLE, LinkState.OPENING):
                 self._receive_head(data, now)
             else:
-                if self.state is LinkState.OPEN:
-                    self._expect_life(now)
                 self._receive_frames(data, now)
         except RemoteProtocolError as fault:
             self._fail(fault)
@@ -324,44 +328,49 @@ class WebSocketLink:
                 self._feed(data[at : at + taken])
                 at += taken
                 continue
+            at = self._take_whole(data, at)
             header = read_header(data, at)
             if header is None:
                 self._head = data[at:]
                 return
             size, length = header
-            after = at + size + length
-            if after <= end and self._take_directly(data, at, size, length):
-                at = after
-                continue
             self._payload_left = length
             self._check_bounds(data[at], length, now)  # first: an empty frame is over once wsproto has its header
             self._feed(data[at : at + size])
             at += size
 
-    def _take_directly(self, data: bytes, at: int, size: int, length: int) -> bool:
-        """Take a whole, unfragmented data frame that keeps every rule; False leaves it to wsproto."""
-        first = data[at]
+    def _take_whole(self, data: bytes, at: int) -> int:
+        """Take whole, unfragmented data frames while they keep every rule; return where the first other byte is."""
         masked = self.role is Role.SERVER
-        if (
-            first not in (_TEXT_HEAD, _BINARY_HEAD)
-            or (data[at + 1] >= _MASK_BIT) is not masked
-            or size != header_size(length, masked=masked)
-            or length > self._limits.message_bytes
-            or self._fragments
-        ):
-            return False
-        payload = data[at + size : at + size + length]
-        if masked:
-            payload = mask(payload, data[at + size - 4 : at + size])
-        if first == _BINARY_HEAD:
-            self._hear_message(payload)
-            return True
-        try:
-            text = payload.decode()
-        except UnicodeDecodeError:
-            return False
-        self._hear_message(text)
-        return True
+        while not self._fragments:
+            header = read_header(data, at)
+            if header is None:
+                return at
+            size, length = header
+            begin = at + size
+            after = begin + length
+            first = data[at]
+            if (
+                after > len(data)
+                or first not in _DATA_HEADS
+                or (data[at + 1] >= _MASK_BIT) is not masked
+                or size != header_size(length, masked=masked)
+                or length > self._limits.message_bytes
+            ):
+                return at
+            payload = data[begin:after]
+            if masked:
+                payload = mask(payload, data[begin - 4 : begin])
+            if first == _BINARY_HEAD:
+                self._hear_message(payload)
+            else:
+                try:
+                    text = payload.decode()
+                except UnicodeDecodeError:
+                    return at
+                self._hear_message(text)
+            at = after
+        return at
 
     def _check_bounds(self, first: int, length: int, now: float) -> None:
         """Count what this frame will cost, as soon as its header is known."""

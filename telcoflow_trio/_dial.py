@@ -1,5 +1,6 @@
 """Opening byte streams: TCP, and TLS with one policy for control and media."""
 
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -8,9 +9,14 @@ import trio
 
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.origin import WsUrl
+from telcoflow_trio._driver import Lane
+from telcoflow_trio._poller import CAN_POLL, PolledSocket, Poller
+from telcoflow_trio._tls import Tls
 
-Dial = Callable[[WsUrl], Awaitable[trio.abc.Stream]]
-"""How a byte stream is opened; raises OSError."""
+Dial = Callable[[WsUrl], Awaitable[trio.abc.Stream | socket.socket]]
+"""How a byte stream is opened, or a socket is connected that gets its TLS from us; raises OSError."""
+
+_CHUNK = 65536
 
 CONNECT_WITHIN = 10.0
 """Seconds for TCP and TLS together."""
@@ -41,28 +47,59 @@ def relay_tls_context(ca_path: str | None) -> ssl.SSLContext:
     return context
 
 
-async def dial(url: WsUrl, tls: ssl.SSLContext) -> trio.abc.Stream:
-    """Connect to a URL's host and port, over TLS if it says so. No proxy, no redirect.
+async def open_transport(
+    url: WsUrl, tls: ssl.SSLContext | None, poller: Poller, sock: socket.socket | None = None
+) -> trio.abc.Stream | Lane:
+    """Connect to a URL's host and port, or take a connected socket; with TLS on top, or not. No proxy, no redirect.
 
     Raises OSError (TLS faults and the time-out are OSErrors too), in words of the operating system.
     """
-    stream: trio.abc.Stream | None = None
     with trio.move_on_after(CONNECT_WITHIN):
-        stream = await trio.open_tcp_stream(url.address, url.port)
-        if url.secure:
-            # A WebSocket says itself when it ends, so TLS need not wait for the other end's farewell.
-            secure = trio.SSLStream(stream, tls, server_hostname=url.address, https_compatible=True)
-            try:
-                await secure.do_handshake()
-            except trio.BrokenResourceError as error:
-                await trio.aclose_forcefully(stream)
-                raise error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error)) from None
-            except BaseException:
-                await trio.aclose_forcefully(stream)
-                raise
-            return secure
-        return stream
+        if sock is None:
+            stream = await trio.open_tcp_stream(url.address, url.port)
+        else:
+            sock.setblocking(False)  # noqa: FBT003 - the standard library has it so
+            stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+        try:
+            if not CAN_POLL:
+                return stream if tls is None else await _secured(stream, url, tls)
+            secure = None if tls is None else await _shaken(stream, Tls(tls, url.address))
+            return PolledSocket(_plain(stream), secure, poller)
+        except (trio.BrokenResourceError, EOFError) as error:
+            await trio.aclose_forcefully(stream)
+            raise error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error)) from None
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
     raise TimeoutError
+
+
+async def _shaken(stream: trio.SocketStream, tls: Tls) -> Tls:
+    """Do the TLS handshake over a stream. Raises OSError, BrokenResourceError, or EOFError if the peer leaves."""
+    received = b""
+    while True:
+        done = tls.shake_hands(received)
+        if data := tls.pending():
+            await stream.send_all(data)
+        if done:
+            return tls
+        received = bytes(await stream.receive_some(_CHUNK))
+        if not received:
+            raise EOFError("the connection ended during the TLS handshake")
+
+
+async def _secured(stream: trio.SocketStream, url: WsUrl, tls: ssl.SSLContext) -> trio.abc.Stream:
+    # A WebSocket says itself when it ends, so TLS need not wait for the other end's farewell.
+    secure = trio.SSLStream(stream, tls, server_hostname=url.address, https_compatible=True)
+    await secure.do_handshake()
+    return secure
+
+
+def _plain(stream: trio.SocketStream) -> socket.socket:
+    """Take the socket out of a stream, which is empty afterwards."""
+    sock = socket.socket(fileno=stream.socket.detach())
+    sock.setblocking(False)  # noqa: FBT003 - the standard library has it so
+    return sock
 
 
 def explain(error: OSError, url: WsUrl) -> str:

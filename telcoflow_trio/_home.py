@@ -4,6 +4,7 @@ import contextvars
 import inspect
 import logging
 import math
+import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
@@ -16,8 +17,9 @@ import trio
 from telcoflow_proto.exceptions import WSSError
 from telcoflow_proto.origin import WsUrl
 from telcoflow_proto.surface import Bell, TimeLimit
-from telcoflow_trio._dial import Dial, dial, explain
-from telcoflow_trio._driver import Alarm, Carrier, Clockwork, Door
+from telcoflow_trio._dial import Dial, explain, open_transport
+from telcoflow_trio._driver import Alarm, Carrier, Clockwork, Door, Lane
+from telcoflow_trio._poller import Poller
 
 _LEAVE_WITHIN = 2.0
 _inside: contextvars.ContextVar["Home | None"] = contextvars.ContextVar("_inside", default=None)
@@ -64,6 +66,7 @@ class Home(Tenant):
         self._log = log
         self._alarm = Alarm(clockwork, self._settle)
         self._carrier: Carrier | None = None
+        self._poller = Poller(self.start_shielded)
         self._scopes: set[trio.CancelScope] = set()
         self._nursery: trio.Nursery | None = None
         self._tls: ssl.SSLContext | None = None
@@ -146,13 +149,17 @@ class Home(Tenant):
 
     # ------------------------------------------------------------------ for the calls of this client
 
-    async def open_stream(self, url: WsUrl) -> trio.abc.Stream:
-        """Open a byte stream to a URL's host and port. Raises OSError."""
+    async def open_transport(self, url: WsUrl) -> trio.abc.Stream | Lane:
+        """Open what carries bytes to a URL's host and port. Raises OSError."""
+        sock = None
         if self._dial is not None:
-            return await self._dial(url)
-        if self._tls is None:
+            dialled = await self._dial(url)
+            if not isinstance(dialled, socket.socket):
+                return dialled
+            sock = dialled
+        if url.secure and self._tls is None:
             self._tls = self._tls_context()
-        return await dial(url, self._tls)
+        return await open_transport(url, self._tls if url.secure else None, self._poller, sock)
 
     def start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         """Start a task that ends with the client."""
@@ -205,7 +212,7 @@ class Home(Tenant):
         async def carry() -> None:
             self._tls = None  # a certificate may have been rotated since
             try:
-                stream = await self.open_stream(wanted.url)
+                stream = await self.open_transport(wanted.url)
             except OSError as error:
                 wanted.attempt.fail_transport(explain(error, wanted.url), now=self._clock())
                 self._settle()

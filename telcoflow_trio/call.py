@@ -55,7 +55,7 @@ class ActiveCall(BaseCall):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._alarm.run)
             try:
-                stream = await self._client.open_stream(self._media.url)
+                stream = await self._client.open_transport(self._media.url)
             except OSError as error:
                 self._media.fail_transport(explain(error, self._media.url), now=self._clock())
                 self.settle()

@@ -1,14 +1,14 @@
 """Two lives on the control plane: that of the connection, and that of each session on it."""
 
-import enum
 from typing import final
 
 from telcoflow_proto.machine import Row, Table
 from telcoflow_proto.roles import Role
+from telcoflow_proto.symbol import Symbol
 
 
 @final
-class ControlState(enum.Enum):
+class ControlState(Symbol):
     """Life of a control connection."""
 
     NEW = "new"
@@ -18,7 +18,7 @@ class ControlState(enum.Enum):
 
 
 @final
-class ControlWord(enum.Enum):
+class ControlWord(Symbol):
     """What one end of a control connection says."""
 
     SETUP = "setup"
@@ -34,7 +34,7 @@ class ControlWord(enum.Enum):
 
 
 @final
-class SessionState(enum.Enum):
+class SessionState(Symbol):
     """Life of a session on one control connection."""
 
     UNCLAIMED = "unclaimed"
@@ -46,7 +46,7 @@ class SessionState(enum.Enum):
 
 
 @final
-class SessionWord(enum.Enum):
+class SessionWord(Symbol):
     """What one end says about a session."""
 
     OPEN = "session.open"

@@ -150,6 +150,8 @@ class Playout:
 
     def _take(self, size: int) -> bytes:
         self.queued -= size
+        if not self._at and len(self._chunks[0]) == size:
+            return self._chunks.popleft()
         pieces: list[bytes] = []
         while size:
             chunk = self._chunks[0]

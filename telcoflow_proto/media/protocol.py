@@ -20,6 +20,9 @@ from telcoflow_proto.roles import Role
 
 MediaEvent = TypeVar("MediaEvent")
 
+_ARRIVED = [AudioArrived(channel=channel) for channel in range(256)]
+"""One event per channel there can be: a call hears 50 frames a second."""
+
 
 @final
 @attrs.frozen(kw_only=True)
@@ -103,8 +106,8 @@ class MediaProtocol(MessageDoor[MediaEvent | AudioArrived], Generic[MediaEvent])
             return
         self._frames_received += 1
         pcm = data[1:]
-        if self._inbox(channel).put(pcm):
-            self._events.append(AudioArrived(channel=channel))
+        if (self._inboxes.get(channel) or self._inbox(channel)).put(pcm):
+            self._events.append(_ARRIVED[channel])
         self._on_audio(channel, pcm, now)
 
     def _on_audio(self, channel: int, pcm: bytes, now: float) -> None:

@@ -4,17 +4,17 @@ Four states, as users see them. What is asked changes nothing; what the server a
 may cross the end of the call, because either party can hang up while we speak.
 """
 
-import enum
 from typing import final
 
 import attrs
 
 from telcoflow_proto.machine import Row, Table
 from telcoflow_proto.roles import Role
+from telcoflow_proto.symbol import Symbol
 
 
 @final
-class CallState(enum.Enum):
+class CallState(Symbol):
     """Where a call stands: ringing, ours to talk on, a conference, over."""
 
     PENDING = "pending"
@@ -24,7 +24,7 @@ class CallState(enum.Enum):
 
 
 @final
-class CallWord(enum.Enum):
+class CallWord(Symbol):
     """What one end of a media connection says about the call. Commands carry their wire names."""
 
     ANSWER = "call.answer"

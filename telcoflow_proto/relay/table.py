@@ -1,17 +1,17 @@
 """The lives of this dialect: a connection, a call, an action, a dial, and the client over all its connections."""
 
-import enum
 from typing import final
 
 from telcoflow_proto.client_table import LIFE_ROWS, ClientState, ClientWord
 from telcoflow_proto.machine import Row, Table
 from telcoflow_proto.roles import Role
+from telcoflow_proto.symbol import Symbol
 
 _US, _THEM = Role.CLIENT, Role.SERVER
 
 
 @final
-class RelayState(enum.Enum):
+class RelayState(Symbol):
     """Where a connection stands."""
 
     NEW = "new"
@@ -23,7 +23,7 @@ class RelayState(enum.Enum):
 
 
 @final
-class RelayWord(enum.Enum):
+class RelayWord(Symbol):
     """What is said on a connection. Answers to pings and events are no words of their own."""
 
     CONNECT = "signalwire.connect"
@@ -75,7 +75,7 @@ RELAY_TABLE = Table(
 
 
 @final
-class RelayCallState(enum.Enum):
+class RelayCallState(Symbol):
     """Where a call stands, in the words of the wire."""
 
     CREATED = "created"
@@ -86,7 +86,7 @@ class RelayCallState(enum.Enum):
 
 
 @final
-class RelayCallWord(enum.Enum):
+class RelayCallWord(Symbol):
     """What moves a call: its state events, and two ends no event tells of."""
 
     CREATED = "created"
@@ -119,7 +119,7 @@ RELAY_CALL_TABLE = Table(
 
 
 @final
-class ActionState(enum.Enum):
+class ActionState(Symbol):
     """Where an action stands."""
 
     STARTING = "starting"
@@ -129,7 +129,7 @@ class ActionState(enum.Enum):
 
 
 @final
-class ActionWord(enum.Enum):
+class ActionWord(Symbol):
     """What moves an action."""
 
     ACCEPTED = "accepted"
@@ -165,7 +165,7 @@ ACTION_TABLE = Table(
 
 
 @final
-class DialState(enum.Enum):
+class DialState(Symbol):
     """Where a dial stands."""
 
     DIALING = "dialing"
@@ -175,7 +175,7 @@ class DialState(enum.Enum):
 
 
 @final
-class DialWord(enum.Enum):
+class DialWord(Symbol):
     """What moves a dial."""
 
     ANSWERED = "answered"

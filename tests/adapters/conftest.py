@@ -11,14 +11,14 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.world.world import CASES, Case, World
+from tests.world.world import CASES, LANES, Case, World
 
 HERE = Path(__file__).parent
 VIRTUAL_DEADLINE = 7200.0
 REAL_DEADLINE = 10.0
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.id)
+@pytest.fixture(params=[*CASES, *LANES], ids=lambda case: case.id)
 def case(request: pytest.FixtureRequest) -> Case:
     found: Case = request.param
     return found

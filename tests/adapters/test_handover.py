@@ -2,6 +2,7 @@
 
 # mypy: disable-error-code="truthy-bool"
 
+import importlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +27,16 @@ from tests.world.world import World
 @pytest.fixture
 def through_the_net(world: World, monkeypatch: pytest.MonkeyPatch) -> Net:
     """Let calls without a client of their own use this world's network too."""
-    monkeypatch.setattr(f"{world.case.module}._home.dial", lambda url, tls: world.dial(url))
+    home = importlib.import_module(f"{world.case.module}._home")
+    open_transport = home.open_transport
+
+    async def through(url: Any, *arguments: Any) -> Any:
+        *policy, dialled = arguments
+        if dialled is None:
+            dialled = await world.dial(url)
+        return await open_transport(url, *policy, dialled) if world.case.lane else dialled
+
+    monkeypatch.setattr(home, "open_transport", through)
     monkeypatch.setenv("TELCOFLOW_BASE_URL", "ws://localhost:8080")
     return world.net
 

@@ -14,6 +14,7 @@ from trio.testing import MockClock
 
 from telcoflow_anyio import Backoff, TelcoflowClient
 from telcoflow_proto.config import ClientConfig
+from tests.world.cable import CableDial
 from tests.world.net import Net
 from tests.world.service import PORT, Service
 from tests.world.simloop import SimLoop
@@ -25,14 +26,15 @@ CONNECTOR = "canary-connector"
 @final
 @attrs.frozen
 class Case:
-    """One adapter on one event loop."""
+    """One adapter on one event loop, over byte streams or over the lane it has for sockets."""
 
     backend: str
     module: str
+    lane: bool = False
 
     @property
     def id(self) -> str:
-        return f"{self.module.removeprefix('telcoflow_')}-on-{self.backend}"
+        return f"{self.module.removeprefix('telcoflow_')}-on-{self.backend}{'-sockets' if self.lane else ''}"
 
     def options(self) -> tuple[str, dict[str, Any]]:
         """Return the backend for anyio's pytest plugin, in virtual time."""
@@ -44,6 +46,11 @@ class Case:
 CASES = [Case("asyncio", "telcoflow_anyio"), Case("trio", "telcoflow_anyio")]
 if importlib.util.find_spec("telcoflow_trio") is not None:
     CASES.append(Case("trio", "telcoflow_trio"))
+
+LANES = [
+    attrs.evolve(case, lane=True) for case in CASES if case.module.endswith(case.backend) or case.backend == "asyncio"
+]
+"""The adapters that have a lane for sockets, on it."""
 
 
 @final
@@ -92,7 +99,9 @@ class World:
 
     @property
     def dial(self) -> Any:
-        """How the adapter under test opens streams of this world."""
+        """How the adapter under test opens streams of this world, or sockets."""
+        if self.case.lane:
+            return CableDial(self.net, self.group)
         if self.case.module == "telcoflow_trio":
             from tests.world.triostream import TrioDial
 

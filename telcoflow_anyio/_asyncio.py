@@ -1,0 +1,141 @@
+"""Sockets on asyncio without a stream in between: the loop reads into a buffer and calls the machine.
+
+A stream costs a task, two queues and several wake-ups per chunk. Here one readiness is one receive, one pass
+through the machine and, at the end of the loop's turn, one write of everything that is due.
+"""
+
+import asyncio
+import socket
+import ssl
+import weakref
+from collections.abc import Callable
+from typing import final
+
+import anyio
+
+from telcoflow_anyio._driver import CLOSE_WITHIN, Door, Lane
+from telcoflow_proto.origin import WsUrl
+
+_CHUNK = 65536
+_HEAD_START = 0.25  # seconds for one address before the next is tried as well (RFC 8305 §8)
+_buffers: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview]" = weakref.WeakKeyDictionary()
+
+
+@final
+class AsyncioSocket(Lane, asyncio.BufferedProtocol):
+    """One connected socket. ``carry`` attaches the machine; until then nothing is read."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._buffer = _buffer_of(self._loop)
+        self._transport: asyncio.Transport | None = None
+        self._door: Door | None = None
+        self._settle: Callable[[], None] = _nothing
+        self._due = True  # until there is a machine, there is nothing to wake
+        self._full = False
+        self._over = asyncio.Event()
+        self._gone = asyncio.Event()
+
+    @classmethod
+    async def connect(cls, url: WsUrl, tls: ssl.SSLContext | None, sock: socket.socket | None) -> "AsyncioSocket":
+        """Connect to the URL's host and port, or take a connected socket; with TLS on top, or not. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        name = None if tls is None else url.address
+        if sock is None:
+            _, lane = await loop.create_connection(
+                cls, url.address, url.port, ssl=tls, server_hostname=name, happy_eyeballs_delay=_HEAD_START
+            )
+        else:
+            _, lane = await loop.create_connection(cls, sock=sock, ssl=tls, server_hostname=name)
+        return lane
+
+    async def carry(self, door: Door, settle: Callable[[], None]) -> None:
+        """Carry from the start to the end of the connection, and close the socket, also when it is stuck."""
+        assert self._transport is not None  # noqa: S101 - asyncio has called ``connection_made`` by now
+        try:
+            if door.closed:
+                return  # it ended while the socket was being connected
+            self._door, self._settle = door, settle
+            door.start(now=self._loop.time())
+            if self._gone.is_set():
+                self.connection_lost(None)
+            else:
+                self._transport.resume_reading()
+                self._flush()
+            await self._over.wait()
+            with anyio.move_on_after(CLOSE_WITHIN):
+                await self._gone.wait()
+        finally:
+            self._transport.abort()
+
+    def wake(self) -> None:
+        """There may be something to write, or it may be over: look at the end of this turn of the loop."""
+        if not self._due:
+            self._due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        door, transport = self._door, self._transport
+        if door is None or transport is None:
+            return
+        self._due = True  # what settling wakes is looked at here
+        while not self._full and (data := door.data_to_send(now=self._loop.time())):
+            transport.write(data)
+            self._settle()
+        self._due = False
+        if door.closed:
+            self._over.set()
+            if not self._full:
+                transport.close()
+
+    # ------------------------------------------------------------------ what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream's, both ways
+        self._transport = transport
+        # What the system does not take is better kept in the machine: it may be cleared. At 0, TLS stops for good.
+        transport.set_write_buffer_limits(high=1, low=0)
+        transport.pause_reading()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._door is not None:
+            self._door.receive_data(bytes(self._buffer[:nbytes]), now=self._loop.time())
+            self._settle()
+
+    def eof_received(self) -> None:
+        if self._door is not None:
+            self._door.receive_eof(now=self._loop.time())
+            self._settle()
+            self._flush()
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._gone.set()
+        if self._door is not None and not self._door.closed:
+            detail = str(exc or "") or "the stream was closed"
+            self._door.fail_transport(f"the connection broke: {detail}", now=self._loop.time())
+            self._settle()
+        self._over.set()
+
+
+def _buffer_of(loop: asyncio.AbstractEventLoop) -> memoryview:
+    """Return where a socket is read into: one for all where the loop calls back before it reads the next one."""
+    if not isinstance(loop, asyncio.SelectorEventLoop):
+        return memoryview(bytearray(_CHUNK))
+    buffer = _buffers.get(loop)
+    if buffer is None:
+        buffer = _buffers[loop] = memoryview(bytearray(_CHUNK))
+    return buffer
+
+
+def _nothing() -> None:
+    """Nobody is to be told yet."""
