@@ -19,6 +19,8 @@ JsonObject = dict[str, Json]
 # Strings are swallowed whole (possessively: no backtracking over hostile input); what is left are brackets.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_SPACE = " \t\n\r"
+_ENCODER = json.JSONEncoder(allow_nan=False)  # json.dumps would make one for each text
 
 
 def decode_object(text: str, limits: Limits) -> JsonObject:
@@ -28,10 +30,10 @@ def decode_object(text: str, limits: Limits) -> JsonObject:
     duplicate keys, NaN, Infinity, numbers that overflow, lone surrogates, too deep, too long, too many members.
     """
     try:
-        if len(text) > limits.json_bytes or len(text.encode()) > limits.json_bytes:
+        if len(text) > limits.json_bytes or (not text.isascii() and len(text.encode()) > limits.json_bytes):
             raise LimitExceeded(f"a text message is longer than {limits.json_bytes} bytes", close_code=1009)
         _check_depth(text, limits.json_depth)
-        value: Json = _decoder(limits).decode(text)
+        value = _decoder(limits).decode_all(text)
     except ValueError:
         # The standard library's message quotes the text, which may hold numbers or tokens: drop it.
         raise RemoteProtocolError(
@@ -47,7 +49,7 @@ def decode_object(text: str, limits: Limits) -> JsonObject:
 
 def encode_object(value: JsonObject) -> str:
     """Encode an object as the vendor's client does: ASCII, a space behind comma and colon, keys as given."""
-    return json.dumps(value, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def _check_depth(text: str, limit: int) -> None:
@@ -66,25 +68,26 @@ def _check_depth(text: str, limit: int) -> None:
 
 class _Decoder(json.JSONDecoder):
     def __init__(self, limits: Limits) -> None:
-        def number(digits: str) -> str:
-            if len(digits) > limits.json_digits:
-                raise LimitExceeded(f"a number has more than {limits.json_digits} characters", close_code=1007)
-            return digits
+        most_digits, most_members = limits.json_digits, limits.json_members
 
         def whole(digits: str) -> int:
+            if len(digits) > most_digits:
+                raise _too_long(most_digits)
             if digits == "-0":
                 raise RemoteProtocolError("-0 is not an integer", close_code=1007)
-            return int(number(digits))
+            return int(digits)
 
         def real(digits: str) -> float:
-            value = float(number(digits))
+            if len(digits) > most_digits:
+                raise _too_long(most_digits)
+            value = float(digits)
             if math.isinf(value):
                 raise RemoteProtocolError("a number is too large", close_code=1007)
             return value
 
         def members(pairs: list[tuple[str, Json]]) -> JsonObject:
-            if len(pairs) > limits.json_members:
-                raise LimitExceeded(f"an object has more than {limits.json_members} members", close_code=1007)
+            if len(pairs) > most_members:
+                raise LimitExceeded(f"an object has more than {most_members} members", close_code=1007)
             value = dict(pairs)
             if len(value) != len(pairs):
                 raise RemoteProtocolError("an object has a key twice", close_code=1007)
@@ -97,10 +100,23 @@ class _Decoder(json.JSONDecoder):
             parse_constant=_refuse_constant,
         )
 
+    def decode_all(self, text: str) -> Json:
+        """Decode a text that holds one value and nothing else. Raises ValueError."""
+        bare = text.strip(_SPACE)  # the library looks for space with two regular expressions
+        value: Json
+        value, end = self.raw_decode(bare)
+        if end != len(bare):
+            raise ValueError("something stands behind the value")
+        return value
+
 
 @functools.lru_cache(maxsize=8)
 def _decoder(limits: Limits) -> _Decoder:
     return _Decoder(limits)
+
+
+def _too_long(most: int) -> LimitExceeded:
+    return LimitExceeded(f"a number has more than {most} characters", close_code=1007)
 
 
 def _refuse_constant(name: str) -> NoReturn:

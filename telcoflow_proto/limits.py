@@ -6,7 +6,7 @@ import attrs
 
 
 @final
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)  # looked up with every text that is decoded
 class Limits:
     """Bounds on what a peer or a slow application can make us hold or do. Sizes are bytes, spans seconds."""
 
