@@ -5,6 +5,7 @@ from typing import Generic, TypeVar, final
 
 import attrs
 
+from telcoflow_proto.deadlines import Deadlines
 from telcoflow_proto.errors import LocalProtocolError
 
 Asked = TypeVar("Asked")
@@ -39,6 +40,7 @@ class Replies(Generic[Asked]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._waiting: dict[str, Expected[Asked]] = {}
+        self._deadlines = Deadlines()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -48,6 +50,7 @@ class Replies(Generic[Asked]):
         if len(self._waiting) >= self._most:
             raise LocalProtocolError(f"{self._most} replies are awaited already; wait for some of them first")
         self._waiting[id_] = Expected(id=id_, asked=asked, said_at=now, due_at=now + within)
+        self._deadlines.set(id_, now + within)
 
     def knows(self, id_: str) -> bool:
         """Tell whether something waits under this id."""
@@ -59,6 +62,7 @@ class Replies(Generic[Asked]):
 
     def take(self, id_: str) -> Expected[Asked] | None:
         """Take out what was asked under this id; None for unknown, finished or late ones."""
+        self._deadlines.drop(id_)
         return self._waiting.pop(id_, None)
 
     def waiting(self) -> list[Expected[Asked]]:
@@ -67,17 +71,15 @@ class Replies(Generic[Asked]):
 
     def overdue(self, now: float) -> list[Expected[Asked]]:
         """Take out everything whose deadline has passed, in the order it was asked."""
-        late = [one for one in self._waiting.values() if one.due_at <= now]
-        for one in late:
-            del self._waiting[one.id]
-        return late
+        return [self._waiting.pop(id_) for id_ in self._deadlines.pop_due(now)]
 
     def drain(self) -> list[Expected[Asked]]:
         """Take out everything, in the order it was asked."""
         everything = list(self._waiting.values())
         self._waiting.clear()
+        self._deadlines.clear()
         return everything
 
     def next_deadline(self) -> float | None:
         """Return the earliest deadline, or None."""
-        return min((one.due_at for one in self._waiting.values()), default=None) if self._waiting else None
+        return self._deadlines.next_deadline()

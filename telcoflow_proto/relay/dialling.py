@@ -6,6 +6,7 @@ from typing import final
 
 import attrs
 
+from telcoflow_proto.deadlines import Deadlines
 from telcoflow_proto.errors import LocalProtocolError, RemoteProtocolError
 from telcoflow_proto.jsontext import JsonObject
 from telcoflow_proto.limits import Limits
@@ -13,7 +14,6 @@ from telcoflow_proto.machine import Machine
 from telcoflow_proto.relay.client_events import CallRecord, DialOver
 from telcoflow_proto.relay.table import DIAL_TABLE, DialState, DialWord, RelayCallState
 from telcoflow_proto.roles import Role
-from telcoflow_proto.timers import earliest
 
 DIAL_WITHIN = 120.0
 """Seconds until a dial counts as unanswered, if nobody says otherwise."""
@@ -24,7 +24,6 @@ DIAL_WITHIN = 120.0
 class _Dial:
     """One dial under way, or given up and still ringing somewhere."""
 
-    due_at: float
     legs: dict[str, CallRecord] = attrs.field(factory=dict)
     machine: Machine[DialState, DialWord] = attrs.field(factory=lambda: Machine(DIAL_TABLE, Role.CLIENT))
 
@@ -40,6 +39,7 @@ class Dials:
         self._hang_up = hang_up
         self._limits = limits
         self._pending: dict[str, _Dial] = {}
+        self._deadlines = Deadlines()
         self._abandoned: OrderedDict[str, _Dial] = OrderedDict()
 
     def __len__(self) -> int:
@@ -51,7 +51,8 @@ class Dials:
             raise LocalProtocolError(f"tag {tag!r} is in use by another dial")
         if len(self._pending) >= self._limits.pending_requests:
             raise LocalProtocolError(f"{len(self._pending)} dials are under way already; wait for some of them")
-        self._pending[tag] = _Dial(due_at=now + within)
+        self._pending[tag] = _Dial()
+        self._deadlines.set(tag, now + within)
 
     def knows(self, tag: str) -> bool:
         """Tell whether legs of this tag are ours to follow."""
@@ -75,7 +76,7 @@ class Dials:
 
     def answered(self, tag: str, record: CallRecord) -> None:
         """The service names the leg that has won."""
-        dial = self._pending.pop(tag, None)
+        dial = self._take(tag)
         if dial is not None:
             dial.machine.hear(DialWord.ANSWERED)
             self._tell(DialOver(tag=tag, call=record))
@@ -87,7 +88,7 @@ class Dials:
 
     def failed(self, tag: str, reason: str, *, code: int = -1) -> None:
         """No leg will answer."""
-        dial = self._pending.pop(tag, None) or self._abandoned.pop(tag, None)
+        dial = self._take(tag) or self._abandoned.pop(tag, None)
         if dial is not None and dial.machine.state is DialState.DIALING:
             self._tell(DialOver(tag=tag, call=None, code=code, reason=reason))
         if dial is not None:
@@ -101,7 +102,7 @@ class Dials:
 
     def give_up(self, tag: str, reason: str) -> None:
         """Nobody waits for this dial any more: hang up what rings, and whatever answers later."""
-        dial = self._pending.pop(tag, None)
+        dial = self._take(tag)
         if dial is None:
             return
         dial.machine.say(DialWord.GIVE_UP)
@@ -118,19 +119,22 @@ class Dials:
             if tag not in but:
                 self.give_up(tag, reason)
 
+    def _take(self, tag: str) -> _Dial | None:
+        self._deadlines.drop(tag)
+        return self._pending.pop(tag, None)
+
     def _hang_up_leg(self, record: CallRecord) -> None:
         if record.state is not RelayCallState.ENDED:
             self._hang_up(record)
 
     def next_deadline(self) -> float | None:
         """Return when the first dial is due, in monotonic seconds, or None."""
-        return earliest(*(dial.due_at for dial in self._pending.values()))
+        return self._deadlines.next_deadline()
 
     def handle_timeout(self, now: float) -> None:
         """Give up what nobody answered in time."""
-        for tag, dial in list(self._pending.items()):
-            if dial.due_at <= now:
-                self.give_up(tag, f"Dial timed out waiting for answer (tag={tag})")
+        for tag in self._deadlines.pop_due(now):
+            self.give_up(tag, f"Dial timed out waiting for answer (tag={tag})")
 
 
 @final

@@ -275,13 +275,12 @@ class RelayMachine(Reconnecting[RelayClientConnection, RelayMachineEvent]):
 
     def next_deadline(self) -> float | None:
         """Return when ``handle_timeout`` must be called next, in monotonic seconds, or None."""
-        queued = (one.due_at for one in self._queue.values())
         return earliest(
             super().next_deadline(),
             self._calls_survive_until,
             self._dials.next_deadline(),
             self._probes.next_deadline(),
-            *queued,
+            min((one.due_at for one in self._queue.values()), default=None) if self._queue else None,
         )
 
     def handle_timeout(self, *, now: float) -> None:
