@@ -64,6 +64,8 @@ def _checked(method: str, param: Param, value: object) -> Json:
 
 def _missing(param: Param, value: Json) -> str:
     """Return the first member that is needed and not there, or an empty text."""
+    if not param.needs:
+        return ""
     return next((need for one in _objects(param, value) for need in param.needs if _lacks(one, need)), "")
 
 
@@ -86,7 +88,7 @@ def _lacks(value: Json, need: str) -> bool:
 
 
 def _is_number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 _FITS: dict[Kind, Callable[[Json], bool]] = {
@@ -111,22 +113,26 @@ def copy_json(where: str, value: object) -> Json:
     return _copy(where, value, _DEEPEST)
 
 
+# Written once: ``A | B`` in isinstance() would be a new object for every value.
+_PLAIN = (str, int)
+_OBJECTS = (dict, Mapping)
+_NESTED = (dict, list, Mapping, Sequence)  # the commonest first: the abstract ones are slow to answer
 _RAW: tuple[type, ...] = (bytes, bytearray, memoryview)  # sequences of numbers, for Python
 _DEEPEST = 60  # a frame may be nested 64 deep, and what is copied stands at most three deep in it
 
 
 def _copy(where: str, value: object, deeper: int) -> Json:
-    if value is None or isinstance(value, str | bool | int):
+    if value is None or isinstance(value, _PLAIN):
         return value
     if isinstance(value, float):
         if value - value != 0:
             raise ValueError(f"{where} holds {value}, which JSON cannot say")
         return value
-    if isinstance(value, _RAW) or not isinstance(value, Mapping | Sequence):
+    if isinstance(value, _RAW) or not isinstance(value, _NESTED):
         raise TypeError(f"{where} holds a {type(value).__name__}, which JSON cannot say")
     if deeper == 0:
         raise ValueError(f"{where} is nested deeper than {_DEEPEST}, or holds itself")
-    if isinstance(value, Mapping):
+    if isinstance(value, _OBJECTS):
         copy: JsonObject = {}
         for key, one in cast("Mapping[object, object]", value).items():  # whatever a caller put in, looked at below
             if not isinstance(key, str):
