@@ -6,8 +6,6 @@ import zlib
 from collections.abc import Sequence
 from typing import assert_never, final
 
-import attrs
-
 from telcoflow_proto.chance import Entropy
 from telcoflow_proto.door import MessageDoor
 from telcoflow_proto.errors import LocalProtocolError, PeerSilent, RemoteProtocolError
@@ -272,21 +270,34 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
 
 def read_reply(expected: Expected[str], frame: Result | Failure) -> Replied:
     """Pair an answer with what was asked. A ``code`` that is not 2xx is a refusal; no code at all is none."""
-    asked = Replied(request_id=expected.id, method=expected.asked, outcome=Outcome.DONE)
     if isinstance(frame, Failure):
-        return attrs.evolve(asked, outcome=Outcome.REFUSED, code=frame.code, message=frame.message)
+        return _refused(expected, code=frame.code, message=frame.message)
     if not isinstance(frame.result, dict):
-        return attrs.evolve(asked, result={"raw": frame.result})
+        return _done(expected, {"raw": frame.result})
     code = frame.result.get("code")
     if code is None or _SUCCESS.fullmatch(str(code)):
-        return attrs.evolve(asked, result=frame.result)
+        return _done(expected, frame.result)
     message = frame.result.get("message")
-    return attrs.evolve(
-        asked,
-        outcome=Outcome.REFUSED,
+    return _refused(
+        expected,
         code=int(str(code)) if _NUMBER.fullmatch(str(code)) else -1,
         message=message if isinstance(message, str) and message else "Unknown error",
         result=frame.result,
+    )
+
+
+def _done(expected: Expected[str], result: JsonObject) -> Replied:
+    return Replied(request_id=expected.id, method=expected.asked, outcome=Outcome.DONE, result=result)
+
+
+def _refused(expected: Expected[str], *, code: int, message: str, result: JsonObject | None = None) -> Replied:
+    return Replied(
+        request_id=expected.id,
+        method=expected.asked,
+        outcome=Outcome.REFUSED,
+        result=result or {},
+        code=code,
+        message=message,
     )
 
 
