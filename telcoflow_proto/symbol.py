@@ -1,9 +1,12 @@
-"""The names that state tables are made of."""
+"""The names that tables are made of: states, words, roles, timers."""
 
 import enum
 
 
 class Symbol(enum.Enum):
-    """A state, a role or a word of a table. Hashed by identity, because tables are asked about every message."""
+    """An enumeration whose members are looked up for every message.
+
+    Members are compared by identity, so they are hashed by it too; ``enum`` would hash their names, in Python.
+    """
 
     __hash__ = object.__hash__

@@ -1,6 +1,5 @@
 """The client role of one RELAY connection: authentication, requests with deadlines, events acknowledged, pings."""
 
-import enum
 import re
 import zlib
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from telcoflow_proto.relay.messages import (
 from telcoflow_proto.relay.table import RELAY_TABLE, RelayState, RelayWord
 from telcoflow_proto.replies import Expected, Outcome, Replies
 from telcoflow_proto.roles import Role
+from telcoflow_proto.symbol import Symbol
 from telcoflow_proto.timers import Timers, earliest
 from telcoflow_proto.version import AGENT
 
@@ -43,7 +43,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,9}")
 
 
 @final
-class _Timer(enum.Enum):
+class _Timer(Symbol):
     """What a connection waits for. The value says what it means if it does not come."""
 
     CONNECTED = "signalwire.connect was not answered in time"
@@ -75,6 +75,7 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
         self._connect_id = ""
         self._ping_id: str | None = None
         self._machine = Machine(RELAY_TABLE, Role.CLIENT)
+        self._heard_at: float | None = None
         self._replies: Replies[str] = Replies(limits.pending_requests)
         self._timers: Timers[_Timer] = Timers()
         self.unexpected = 0
@@ -129,8 +130,9 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
         super().receive_message(message, now=now)
 
     def _heard(self, now: float) -> None:
-        """There is a sign of life."""
-        if self._machine.state is RelayState.READY and not self._closing:
+        """There is a sign of life; one is enough for all that comes at once."""
+        if now != self._heard_at and self._machine.state is RelayState.READY and not self._closing:
+            self._heard_at = now
             self._timers.disarm(_Timer.HEARD)
             self._timers.arm(_Timer.IDLE, now + _PING_AFTER)
 

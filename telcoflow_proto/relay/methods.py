@@ -4,7 +4,6 @@ Methods, documentation, the gateway and the tests all read this table; nothing a
 anywhere else. Sources: the vendor's call reference (``page``) and the newest vendor client (``peer``).
 """
 
-import enum
 from collections.abc import Iterable
 from typing import final
 
@@ -19,10 +18,11 @@ from telcoflow_proto.relay.resolution import (
     by_payment_result,
     by_state,
 )
+from telcoflow_proto.symbol import Symbol
 
 
 @final
-class Kind(enum.Enum):
+class Kind(Symbol):
     """What a parameter may be. The value says it to a person."""
 
     TEXT = "a text"
