@@ -11,7 +11,6 @@ from telcoflow_anyio import _log
 from telcoflow_anyio._dial import Dial, relay_tls_context
 from telcoflow_anyio._home import Home, Tenant
 from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.client_events import ClientLost, ClientReady
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.exceptions import (
@@ -22,6 +21,7 @@ from telcoflow_proto.exceptions import (
     RelayTimeoutError,
     WSSError,
 )
+from telcoflow_proto.life_events import ClientLost, ClientReady
 from telcoflow_proto.relay import (
     EVENT_CLASS_MAP,
     Action,

@@ -17,12 +17,9 @@ from telcoflow_proto.client_events import (
     CallOffered,
     CallUnreachable,
     ClaimLost,
-    ClientLost,
     ClientMachineEvent,
-    ClientReady,
     ClientStatistics,
     SessionLost,
-    TransportWanted,
 )
 from telcoflow_proto.client_requests import CallT, ClientRequests, Dial
 from telcoflow_proto.client_table import ClientState
@@ -44,6 +41,7 @@ from telcoflow_proto.exceptions import (
 )
 from telcoflow_proto.handlers import H, Handler, Handlers
 from telcoflow_proto.handover import read_handover
+from telcoflow_proto.life_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.session import Session
 from telcoflow_proto.surface import Bell

@@ -4,14 +4,13 @@ from typing import final
 
 import attrs
 
-from telcoflow_proto.attempt import Attempt
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.control.events import RequestDone
 from telcoflow_proto.control.messages import MessageIn, SessionClosed, SessionNotice
 from telcoflow_proto.door import FrameDropped
-from telcoflow_proto.errors import ProtocolError, RemoteProtocolError
+from telcoflow_proto.errors import RemoteProtocolError
+from telcoflow_proto.life_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.media.connection import MediaClientConnection
-from telcoflow_proto.origin import WsUrl
 from telcoflow_proto.replies import Outcome
 
 
@@ -25,41 +24,6 @@ class CallIdentity:
     caller: str | None
     callee: str | None
     direction: str = "MT"
-
-
-@final
-@attrs.frozen(kw_only=True)
-class TransportWanted:
-    """Open a byte stream to ``url`` (TLS if secure) and drive ``attempt`` over it, or say ``fail_transport``."""
-
-    url: WsUrl
-    attempt: Attempt
-
-
-@final
-@attrs.frozen(kw_only=True)
-class ClientReady:
-    """The control connection is set up; ``attempt`` 0 is the first time, else how many attempts it took."""
-
-    attempt: int
-
-
-@final
-@attrs.frozen(kw_only=True)
-class ClientLost:
-    """The control connection is gone. The next attempt starts in ``retry_in`` seconds; None: there is none.
-
-    ``credentials_refused`` tells that another attempt with the same ones is pointless, ``wanted`` that we
-    closed it ourselves.
-    """
-
-    code: int
-    reason: str
-    error: ProtocolError | None
-    credentials_refused: bool
-    wanted: bool
-    attempt: int
-    retry_in: float | None
 
 
 @final

@@ -13,10 +13,10 @@ from typing import Generic, Protocol, TypeVar
 from telcoflow_proto.attempt import Attempt
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.chance import Chance, Entropy
-from telcoflow_proto.client_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.client_table import ClientState, ClientWord, LossVerdict, describe
 from telcoflow_proto.door import ConnectionLost
 from telcoflow_proto.handshake import printable
+from telcoflow_proto.life_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.machine import Machine, Table
 from telcoflow_proto.origin import WsUrl
 from telcoflow_proto.roles import Role

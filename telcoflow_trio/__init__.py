@@ -1,22 +1,43 @@
 """Programmable phone calls on trio, natively."""
 
-from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.client_events import ClientStatistics
-from telcoflow_proto.client_table import ClientState
-from telcoflow_proto.control.messages import CallFlow, InboundCalls, MessageIn, SessionInfo, SessionNotice
-from telcoflow_proto.events import CallEvent, ClientEvent
-from telcoflow_proto.media.events import EndReason
-from telcoflow_proto.media.protocol import MediaStatistics
-from telcoflow_proto.media.table import CallState
-from telcoflow_proto.session import Session
-from telcoflow_proto.surface import CommandResult
-from telcoflow_trio import events, exceptions
-from telcoflow_trio.call import ActiveCall
-from telcoflow_trio.client import TelcoflowClient, TelcoflowClientConfig
+from typing import TYPE_CHECKING
 
-# The vendor's later names for the same two.
-AgenTaoClient = TelcoflowClient
-AgenTaoClientConfig = TelcoflowClientConfig
+from telcoflow_proto.lazy import exports
+
+if TYPE_CHECKING:
+    from telcoflow_proto.backoff import Backoff
+    from telcoflow_proto.client_events import ClientStatistics
+    from telcoflow_proto.client_table import ClientState
+    from telcoflow_proto.control.messages import CallFlow, InboundCalls, MessageIn, SessionInfo, SessionNotice
+    from telcoflow_proto.events import CallEvent, ClientEvent
+    from telcoflow_proto.media.events import EndReason
+    from telcoflow_proto.media.protocol import MediaStatistics
+    from telcoflow_proto.media.table import CallState
+    from telcoflow_proto.session import Session
+    from telcoflow_proto.surface import CommandResult
+    from telcoflow_trio import events, exceptions
+    from telcoflow_trio.call import ActiveCall
+    from telcoflow_trio.client import AgenTaoClient, AgenTaoClientConfig, TelcoflowClient, TelcoflowClientConfig
+else:
+    __getattr__, __dir__ = exports(
+        __name__,
+        {
+            "telcoflow_proto.backoff": "Backoff",
+            "telcoflow_proto.client_events": "ClientStatistics",
+            "telcoflow_proto.client_table": "ClientState",
+            "telcoflow_proto.control.messages": "CallFlow InboundCalls MessageIn SessionInfo SessionNotice",
+            "telcoflow_proto.events": "CallEvent ClientEvent",
+            "telcoflow_proto.media.events": "EndReason",
+            "telcoflow_proto.media.protocol": "MediaStatistics",
+            "telcoflow_proto.media.table": "CallState",
+            "telcoflow_proto.session": "Session",
+            "telcoflow_proto.surface": "CommandResult",
+            "telcoflow_trio.events": "",
+            "telcoflow_trio.exceptions": "",
+            "telcoflow_trio.call": "ActiveCall",
+            "telcoflow_trio.client": "AgenTaoClient AgenTaoClientConfig TelcoflowClient TelcoflowClientConfig",
+        },
+    )
 
 __all__ = (
     "ActiveCall",

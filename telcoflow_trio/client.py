@@ -8,19 +8,14 @@ from typing import Self, assert_never, final
 
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.base_client import BaseClient
-from telcoflow_proto.client_events import (
-    CallIdentity,
-    CallUnreachable,
-    ClaimLost,
-    ClientLost,
-    ClientReady,
-)
+from telcoflow_proto.client_events import CallIdentity, CallUnreachable, ClaimLost
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.exceptions import WSSConnectionError, WSSError
+from telcoflow_proto.life_events import ClientLost, ClientReady
 from telcoflow_proto.media.connection import MediaClientConnection
 from telcoflow_proto.rest import RestRequest
-from telcoflow_trio import _http, _log
+from telcoflow_trio import _log
 from telcoflow_trio._dial import Dial, tls_context
 from telcoflow_trio._home import Home, Tenant
 from telcoflow_trio.call import ActiveCall
@@ -78,6 +73,8 @@ class TelcoflowClient(Home, BaseClient[ActiveCall], Tenant):
         return ActiveCall(identity, media, self)
 
     async def _http(self, request: RestRequest) -> tuple[int, bytes]:
+        from telcoflow_trio import _http  # noqa: PLC0415 - httpx costs more to import than all the rest; few need it
+
         try:
             return await _http.send(request, self._config, self._tls or self._tls_context())
         except OSError as error:
@@ -115,6 +112,11 @@ class TelcoflowClient(Home, BaseClient[ActiveCall], Tenant):
 
     def _used_up(self) -> WSSError:
         return WSSConnectionError(f"this client is {self.state.value}; make a new one to connect again")
+
+
+# The vendor's later names for the same two.
+AgenTaoClient = TelcoflowClient
+AgenTaoClientConfig = TelcoflowClientConfig
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from typing import assert_never, final
 import trio
 
 from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.client_events import ClientLost, ClientReady
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.exceptions import (
@@ -19,6 +18,7 @@ from telcoflow_proto.exceptions import (
     RelayTimeoutError,
     WSSError,
 )
+from telcoflow_proto.life_events import ClientLost, ClientReady
 from telcoflow_proto.relay import (
     EVENT_CLASS_MAP,
     Action,

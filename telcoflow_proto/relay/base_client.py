@@ -12,7 +12,6 @@ from typing import TypeVar, assert_never
 
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.chance import Chance, Entropy
-from telcoflow_proto.client_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.errors import LocalProtocolError
@@ -20,6 +19,7 @@ from telcoflow_proto.exceptions import (
     RelayAuthenticationError,
     RelayConnectionError,
 )
+from telcoflow_proto.life_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.limits import RELAY_LIMITS
 from telcoflow_proto.relay.call import Call
 from telcoflow_proto.relay.client_events import (

@@ -5,10 +5,10 @@ from typing import final
 
 import attrs
 
-from telcoflow_proto.client_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.jsontext import JsonObject
+from telcoflow_proto.life_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.machine import Machine
 from telcoflow_proto.relay.messages import Replied
 from telcoflow_proto.relay.table import RELAY_CALL_TABLE, RelayCallState, RelayCallWord

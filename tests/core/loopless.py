@@ -7,8 +7,9 @@ from typing import Any, Self, final
 
 from telcoflow_proto.base_call import BaseCall
 from telcoflow_proto.base_client import BaseClient
-from telcoflow_proto.client_events import CallIdentity, TransportWanted
+from telcoflow_proto.client_events import CallIdentity
 from telcoflow_proto.config import ClientConfig
+from telcoflow_proto.life_events import TransportWanted
 from telcoflow_proto.media.connection import MediaClientConnection, MediaServerConnection
 from telcoflow_proto.origin import parse_ws_url
 from telcoflow_proto.rest import RestRequest

@@ -6,8 +6,8 @@ import pytest
 
 from telcoflow_proto.attempt import Attempt
 from telcoflow_proto.client import ClientMachine
-from telcoflow_proto.client_events import ClientLost, TransportWanted
 from telcoflow_proto.client_table import ClientState
+from telcoflow_proto.life_events import ClientLost, TransportWanted
 from tests.core.support import counting
 from tests.core.switchboard import CONFIG, Switchboard
 

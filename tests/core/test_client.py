@@ -4,15 +4,7 @@ import pytest
 
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.client import ClientMachine
-from telcoflow_proto.client_events import (
-    CallOffered,
-    CallUnreachable,
-    ClaimLost,
-    ClientLost,
-    ClientReady,
-    SessionLost,
-    TransportWanted,
-)
+from telcoflow_proto.client_events import CallOffered, CallUnreachable, ClaimLost, SessionLost
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.control.events import RequestDone
 from telcoflow_proto.control.messages import (
@@ -26,6 +18,7 @@ from telcoflow_proto.control.messages import (
 )
 from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.errors import LocalProtocolError
+from telcoflow_proto.life_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.limits import Limits
 from telcoflow_proto.replies import Outcome
 from tests.core.support import counting

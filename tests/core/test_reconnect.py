@@ -3,10 +3,10 @@
 import pytest
 
 from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.client_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.client_table import CLIENT_TABLE, ClientState, LossVerdict
 from telcoflow_proto.door import ConnectionLost
 from telcoflow_proto.errors import LocalProtocolError, PeerSilent, TransportFailed
+from telcoflow_proto.life_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.origin import parse_ws_url
 from telcoflow_proto.reconnect import Reconnecting
 from telcoflow_proto.relay.connection import RelayClientConnection, RelayServerConnection

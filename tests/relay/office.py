@@ -6,11 +6,11 @@ from typing import Any, Literal, Self
 
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.chance import Entropy
-from telcoflow_proto.client_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.handshake import UpgradeRequested
 from telcoflow_proto.jsontext import Json, JsonObject
+from telcoflow_proto.life_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.relay.base_client import BaseRelayClient
 from telcoflow_proto.relay.call import Call
 from telcoflow_proto.relay.client_events import MessageArrived, RelayMachineEvent

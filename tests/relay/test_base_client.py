@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from telcoflow_proto.client_events import ClientLost, ClientReady
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.exceptions import (
@@ -13,6 +12,7 @@ from telcoflow_proto.exceptions import (
     RelayError,
     RelayTimeoutError,
 )
+from telcoflow_proto.life_events import ClientLost, ClientReady
 from telcoflow_proto.limits import RELAY_LIMITS
 from telcoflow_proto.relay.call import Call
 from telcoflow_proto.relay.client_events import ConnectionState, MessageArrived

@@ -6,11 +6,11 @@ import attrs
 import pytest
 
 from telcoflow_proto.backoff import Backoff
-from telcoflow_proto.client_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.errors import LocalProtocolError
 from telcoflow_proto.jsontext import JsonObject
+from telcoflow_proto.life_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.limits import RELAY_LIMITS
 from telcoflow_proto.relay.client_events import (
     ActionEnd,

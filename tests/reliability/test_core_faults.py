@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from telcoflow_proto.client import ClientMachine
-from telcoflow_proto.client_events import ClientLost, TransportWanted
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.control.connection import ControlClientConnection, ControlServerConnection
 from telcoflow_proto.control.events import SetupRequested
@@ -21,6 +20,7 @@ from telcoflow_proto.control.messages import SessionNotice
 from telcoflow_proto.errors import RemoteProtocolError
 from telcoflow_proto.handshake import UpgradeRequested
 from telcoflow_proto.jsontext import decode_object
+from telcoflow_proto.life_events import ClientLost, TransportWanted
 from telcoflow_proto.limits import DEFAULT_LIMITS
 from telcoflow_proto.media.connection import MediaClientConnection, MediaServerConnection
 from telcoflow_proto.media.table import CallState

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from telcoflow_proto.client_events import TransportWanted
 from telcoflow_proto.client_table import ClientState, ClientWord
 from telcoflow_proto.errors import LocalProtocolError
 from telcoflow_proto.jsontext import JsonObject
+from telcoflow_proto.life_events import TransportWanted
 from telcoflow_proto.limits import RELAY_LIMITS
 from telcoflow_proto.relay.client import RelayClientProtocol
 from telcoflow_proto.relay.client_events import ActionEnd, ActionOver, CallOver, CallRecord, CallTold, DialOver
