@@ -218,7 +218,7 @@ class BaseClient(ClientRequests[CallT], Generic[CallT]):
                 if session is None or not session.message_came(event):
                     self._tell(ClientEvent.INCOMING_MESSAGE, event)
             case SessionClosed():
-                for call in self.calls:
+                for call in self._calls_of(event.session_id):
                     call.settle()
                 self._close_session(event.session_id, event.reason)
                 self._tell(ClientEvent.SESSION_CLOSED, event)
@@ -263,6 +263,9 @@ class BaseClient(ClientRequests[CallT], Generic[CallT]):
             if done.session is not None:
                 self._sessions[done.session.id] = Session(done.session, self, self._new_bell)
         self._requests.resolve(done.request_id, done)
+
+    def _calls_of(self, session_id: str) -> list[CallT]:
+        return [self._calls[one] for one in self._machine.calls_of(session_id) if one in self._calls]
 
     def _close_session(self, session_id: str, reason: str) -> None:
         session = self._sessions.pop(session_id, None)

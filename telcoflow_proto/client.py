@@ -76,6 +76,7 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
         self.config = config
         self._limits = limits
         self._calls: dict[str, tuple[CallIdentity, MediaClientConnection]] = {}
+        self._of_session: dict[str, dict[str, MediaClientConnection]] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._waiting: OrderedDict[str, SessionNotice] = OrderedDict()
         self._accepting = False
@@ -103,7 +104,16 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
 
     def release(self, call_id: str) -> None:
         """Forget a call that is over. Its id stays remembered, so a repeated offer is not a new call."""
-        self._calls.pop(call_id, None)
+        identity, _ = self._calls.pop(call_id, (None, None))
+        if identity is not None:
+            of_session = self._of_session[identity.session_id]
+            del of_session[call_id]
+            if not of_session:
+                del self._of_session[identity.session_id]
+
+    def calls_of(self, session_id: str) -> list[str]:
+        """Return the ids of the calls of a session that were not released."""
+        return list(self._of_session.get(session_id, ()))
 
     # ------------------------------------------------------------------ requests of the application
 
@@ -235,8 +245,10 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
     def _claim(self, notice: SessionNotice, now: float) -> None:
         if self._control is None or self._control.state is not ControlState.READY:
             return  # announced again on the next connection
-        ours = any(identity.session_id == notice.session_id for identity, _ in self._calls.values())
-        if ours or self._control.session_state(notice.session_id) is not SessionState.UNCLAIMED:
+        if (
+            notice.session_id in self._of_session
+            or self._control.session_state(notice.session_id) is not SessionState.UNCLAIMED
+        ):
             self._duplicates += 1
             return
         try:
@@ -340,7 +352,9 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
             buffer_size=config.buffer_size,
             limits=self._limits,
         )
+        self.release(call.call_id)  # one that goes on for so long that its id is no longer remembered
         self._calls[call.call_id] = (identity, media)
+        self._of_session.setdefault(call.session_id, {})[call.call_id] = media
         self._offered += 1
         self._events.append(CallOffered(identity=identity, media=media))
 
@@ -348,7 +362,6 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
         self._waiting.pop(closed.session_id, None)
         self._held.pop(closed.session_id, None)
         self._created.discard(closed.session_id)
-        for identity, media in list(self._calls.values()):
-            if identity.session_id == closed.session_id:
-                media.session_closed(closed.reason, now=now)
+        for media in self._of_session.get(closed.session_id, {}).values():
+            media.session_closed(closed.reason, now=now)
         self._events.append(closed)

@@ -166,6 +166,18 @@ def test_a_session_that_closes_before_its_call_was_answered_ends_it() -> None:
     assert client.calls == []
 
 
+def test_a_session_that_closes_bothers_no_call_but_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, board, taken = connected()
+    for session in ("s1", "s2", "s3"):
+        board.notify(session)
+    settled: list[str] = []
+    monkeypatch.setattr(FakeCall, "settle", lambda call: settled.append(call.call_id))
+    board.end.close_session("s2", "CALL_TERMINATED", now=board.now)
+    board.carry()
+    assert [call.call_id for call in taken] == ["call-of-s1", "call-of-s2", "call-of-s3"]
+    assert settled == ["call-of-s2"]
+
+
 def ended(client: FakeClient, board: Switchboard) -> None:
     """The service closes its end of the control connection too."""
     board.carry()

@@ -111,6 +111,37 @@ def test_the_same_call_id_again_is_no_new_call_while_it_is_remembered() -> None:
     assert [one.identity.session_id for one in board.taken(CallOffered)] == ["s1", "s3", "s4"]
 
 
+def test_a_session_knows_its_calls_until_they_are_released() -> None:
+    board = ready()
+    board.notify("s1")
+    board.end.close_session("s1", "CALL_TERMINATED", now=board.now)
+    board.carry()
+    board.calls = 0
+    board.machine.open_session("s1", now=board.now)
+    board.carry()
+    board.machine.ready("s1", now=board.now)
+    board.carry()
+    board.end.offer_call(board.offer("s1", "another"), now=board.now)
+    board.carry()
+    assert board.machine.calls_of("s1") == ["call-of-s1", "another"]
+    board.machine.release("call-of-s1")
+    assert board.machine.calls_of("s1") == ["another"]
+    board.machine.release("another")
+    board.machine.release("another")
+    assert board.machine.calls_of("s1") == []
+
+
+def test_an_id_that_comes_again_in_another_session_leaves_the_first_one_without_it() -> None:
+    board = ready(limits=Limits(remembered_ids=1))
+    for session, call in (("s1", "same"), ("s2", "other"), ("s3", "same")):
+        board.calls = 0
+        board.notify(session)
+        board.end.offer_call(board.offer(session, call), now=board.now)
+        board.carry()
+    assert board.machine.calls_of("s1") == []
+    assert board.machine.calls_of("s3") == ["same"]
+
+
 def test_notices_wait_until_somebody_takes_calls_and_old_ones_go_first() -> None:
     board = ready(accepting=False, limits=Limits(waiting_notices=2))
     for session in ("s1", "s2", "s3"):
