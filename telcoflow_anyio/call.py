@@ -24,8 +24,6 @@ from telcoflow_proto.surface import Bell, TimeLimit
 if TYPE_CHECKING:
     from telcoflow_anyio.client import TelcoflowClient
 
-_LATE_AFTER = 5.0
-
 
 @final
 class ActiveCall(BaseCall):
@@ -64,12 +62,6 @@ class ActiveCall(BaseCall):
             else:
                 await self._carrier.run(stream)
             group.cancel_scope.cancel()
-
-    async def watch_handlers(self) -> None:
-        """Warn once if handlers outlive the call by 5 seconds."""
-        await anyio.sleep(_LATE_AFTER)
-        if self.handlers_running:
-            self.log.warning("a handler is still running %.0f s after its call ended", _LATE_AFTER)
 
     @functools.cached_property
     def _loop(self) -> Loop:

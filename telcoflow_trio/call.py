@@ -22,8 +22,6 @@ from telcoflow_trio._driver import Alarm, Carrier
 if TYPE_CHECKING:
     from telcoflow_trio.client import TelcoflowClient
 
-_LATE_AFTER = 5.0
-
 
 @final
 class ActiveCall(BaseCall):
@@ -62,12 +60,6 @@ class ActiveCall(BaseCall):
             else:
                 await self._carrier.run(stream)
             nursery.cancel_scope.cancel()
-
-    async def watch_handlers(self) -> None:
-        """Warn once if handlers outlive the call by 5 seconds."""
-        await trio.sleep(_LATE_AFTER)
-        if self.handlers_running:
-            self.log.warning("a handler is still running %.0f s after its call ended", _LATE_AFTER)
 
     def _clock(self) -> float:
         return trio.current_time()

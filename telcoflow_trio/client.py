@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Self, assert_never, final
 
+import trio
+
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.base_client import BaseClient
 from telcoflow_proto.client_events import CallIdentity, CallUnreachable, ClaimLost
@@ -19,6 +21,8 @@ from telcoflow_trio import _log
 from telcoflow_trio._dial import Dial, tls_context
 from telcoflow_trio._home import Home, Tenant
 from telcoflow_trio.call import ActiveCall
+
+_LATE_AFTER = 5.0
 
 
 class TelcoflowClientConfig(ClientConfig):
@@ -48,6 +52,8 @@ class TelcoflowClient(Home, BaseClient[ActiveCall], Tenant):
     def __init__(self, config: ClientConfig, *, dial: Dial | None = None, backoff: Backoff | None = None) -> None:
         BaseClient.__init__(self, config, entropy=os.urandom, backoff=backoff)  # pyright: ignore[reportUnknownMemberType] - named without its parameter
         Home.__init__(self, self._machine, dial=dial, log=_log.client)
+        self._outlived: dict[ActiveCall, float] = {}
+        self._watching = False
 
     @classmethod
     def detached(cls, config: ClientConfig) -> Self:
@@ -59,9 +65,13 @@ class TelcoflowClient(Home, BaseClient[ActiveCall], Tenant):
     # ------------------------------------------------------------------ for the calls of this client
 
     def call_ended(self, call: ActiveCall) -> None:
-        """Forget a call that is over."""
+        """Forget a call that is over; watch the handlers that outlive it."""
         self._forget(call)
-        self.start(call.watch_handlers)
+        if call.handlers_running:
+            self._outlived[call] = self._clock() + _LATE_AFTER
+            if not self._watching:
+                self._watching = True
+                self.start(self._watch_handlers)
 
     def run_call_handler(self, invoke: Callable[[], object], event: str, call: ActiveCall) -> None:
         """Run a handler of a call in a task of its own."""
@@ -84,7 +94,29 @@ class TelcoflowClient(Home, BaseClient[ActiveCall], Tenant):
         if about is None:
             self._spawn_handler(call, event)
         else:
-            self._spawn_handler(call, event, during=_counted(about), failed=lambda: _close_after_fault(about))
+            about.handlers_running += 1  # from now on: the call may end before the handler has its first turn
+            self._spawn_handler(call, event, during=self._counted(about), failed=lambda: _close_after_fault(about))
+
+    @contextmanager
+    def _counted(self, call: ActiveCall) -> Generator[None, None, None]:
+        try:
+            yield
+        finally:
+            call.handlers_running -= 1
+            if not call.handlers_running:
+                self._outlived.pop(call, None)
+
+    async def _watch_handlers(self) -> None:
+        """Warn once of each call whose handlers outlive it by 5 seconds.
+
+        One task for all of them: with a task for each call that ends, a client would hold all calls of 5 seconds.
+        """
+        while self._outlived:
+            call, late = next(iter(self._outlived.items()))
+            await trio.sleep_until(late)
+            if self._outlived.pop(call, None) is not None:
+                call.log.warning("a handler is still running %.0f s after its call ended", _LATE_AFTER)
+        self._watching = False
 
     def _note(self, event: ClientReady | ClientLost | CallUnreachable | ClaimLost | FrameDropped) -> None:
         match event:
@@ -117,15 +149,6 @@ class TelcoflowClient(Home, BaseClient[ActiveCall], Tenant):
 # The vendor's later names for the same two.
 AgenTaoClient = TelcoflowClient
 AgenTaoClientConfig = TelcoflowClientConfig
-
-
-@contextmanager
-def _counted(call: ActiveCall) -> Generator[None, None, None]:
-    call.handlers_running += 1
-    try:
-        yield
-    finally:
-        call.handlers_running -= 1
 
 
 async def _close_after_fault(call: ActiveCall) -> None:

@@ -3,7 +3,10 @@
 # mypy: disable-error-code="truthy-bool"
 
 import functools
+import gc
 import logging
+import re
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -456,6 +459,51 @@ async def test_a_handler_that_outlives_its_call_is_warned_about_once(
         await anyio.sleep(20)
     assert caplog.text.count("still running") == 1
     assert "[call-1]" in caplog.text
+
+
+async def test_of_many_calls_each_late_handler_is_warned_about_and_no_other(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    lingers = {"call-1": 4.0, "call-2": 6.0, "call-3": 1000.0, "call-4": 0.0, "call-5": 30.0}
+    async with world.client() as client:
+
+        @client.on("call.new")
+        async def linger(call: ActiveCall) -> None:
+            call.register_event_handler("call.terminated", lambda: None)
+            await call.answer()
+            await call.wait_ended()
+            await anyio.sleep(lingers[call.call_id])
+
+        for number in range(5):
+            there = await world.service.announce_call()
+            await there.commanded("call.answer")
+            await anyio.sleep(1)
+            there.hang_up()
+            await there.ended()
+            await anyio.sleep(20 if number == 3 else 0.5)
+        await anyio.sleep(4)
+        assert warned_about(caplog) == ["call-2", "call-3"]
+        await anyio.sleep(60)
+    assert warned_about(caplog) == ["call-2", "call-3", "call-5"]
+
+
+def warned_about(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return re.findall(r"\[(call-\d)\] a handler is still running", caplog.text)
+
+
+async def test_a_call_that_is_over_is_let_go_at_once(world: World) -> None:
+    async with world.client() as client:
+        calls = taking(client)
+        for _ in range(3):
+            phone = await talk(world, client)
+            phone.there.hang_up()
+            await phone.call.wait_closed()
+        over = [weakref.ref(call) for call in calls]
+        calls.clear()
+        del phone
+        await anyio.sleep(0.1)
+        gc.collect()
+        assert [call() for call in over] == [None, None, None]
 
 
 async def test_calls_announced_before_a_handler_is_registered_wait_for_it(world: World) -> None:
