@@ -21,7 +21,7 @@ from telcoflow_trio._dial import Dial, explain, open_transport
 from telcoflow_trio._driver import Alarm, Carrier, Clockwork, Door, Lane
 from telcoflow_trio._poller import Poller
 
-_LEAVE_WITHIN = 2.0
+_LEAVE_WITHIN = 1.8  # leaving takes 2 seconds at most; the rest is for letting go of what did not end
 _inside: contextvars.ContextVar["Home | None"] = contextvars.ContextVar("_inside", default=None)
 
 
@@ -129,17 +129,19 @@ class Home(Tenant):
 
     async def disconnect(self) -> None:
         """Leave the service in order. Repeated calls are harmless; ``run_forever`` returns."""
-        with trio.move_on_after(_LEAVE_WITHIN, shield=True):
-            await self._end()
+        await self._end_in_time()
         if self._hosted:
             self._leave.set()
             if _inside.get() is not self:
                 await self._left.wait()
 
-    async def _leave_nursery(self, nursery: trio.Nursery) -> None:
+    async def _end_in_time(self) -> None:
         with trio.move_on_after(_LEAVE_WITHIN, shield=True):
             await self._end()
         self._cut()
+
+    async def _leave_nursery(self, nursery: trio.Nursery) -> None:
+        await self._end_in_time()
         self._nursery = None
         for scope in list(self._scopes):
             scope.cancel()

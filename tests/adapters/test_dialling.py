@@ -313,7 +313,7 @@ async def test_leaving_the_client_ends_a_dial_at_once(world: World, moment: str)
             dialling = Later(group, client.dial, CALLEE)
             await anyio.sleep(seconds)
             begun = anyio.current_time()
-        assert anyio.current_time() - begun <= 2.2
+        assert anyio.current_time() - begun <= 2.0
         with anyio.fail_after(1):
             assert isinstance(await dialling.done(), WSSError)
         world.net.unhang(PORT)

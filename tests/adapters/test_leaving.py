@@ -80,7 +80,7 @@ async def test_leaving_takes_two_seconds_at_most_in_every_state(world: World, st
                     await world.service.announce_call()
                     await until(lambda: calls)
             begun = anyio.current_time()
-        assert anyio.current_time() - begun <= 2.2
+        assert anyio.current_time() - begun <= 2.0
         world.net.heal()
         await anyio.sleep(0.01)
         assert client.calls == []
@@ -97,7 +97,7 @@ async def test_entering_can_be_cancelled(world: World, hang: Any) -> None:
         async with world.client():
             pass
     assert scope.cancelled_caught
-    assert anyio.current_time() - begun <= 3.01
+    assert anyio.current_time() - begun <= 3.0
 
 
 async def test_the_exception_of_the_body_comes_out_as_it_is(world: World) -> None:

@@ -768,7 +768,7 @@ async def test_leaving_with_everything_pending_takes_two_seconds_at_most_and_res
         await anyio.sleep(1)
         begun = anyio.current_time()
         await (client.__aexit__(None, None, None) if entered else client.disconnect())
-        assert anyio.current_time() - begun <= 2.01
+        assert anyio.current_time() - begun <= 2.0
         for one in pending.values():
             assert type(await one.done()) is RelayConnectionError
         assert isinstance(await dialling.done(), RelayError)
@@ -1016,7 +1016,7 @@ async def test_nothing_secret_is_logged_or_shown(world: RelayWorld, caplog: pyte
         client = world.client(jwt_token=jwt)
         client.on_connection(fail)
         async with client:
-            caller = RelayCaller(number="+15557770001", to="+15557770002", presses=((0.5, "4321"),))
+            caller = RelayCaller(number="+15557770001", to="+15557770002", presses=((0.5, "*42*"),))
             without_handler = await world.service.receive_message("secret-body", from_number="+15557770003")
             await anyio.sleep(0.1)
             client.on_call(fail)
@@ -1044,7 +1044,7 @@ async def test_nothing_secret_is_logged_or_shown(world: RelayWorld, caplog: pyte
                 shown.append(f"{error!r} {error}")
             assert without_handler
     states = [session.authorization_state for session in world.service.sessions.values()]
-    secrets = [PROJECT, TOKEN, JWT, "canary", *states, "+1555777", "15557770", "secret-body", "4321"]
+    secrets = [PROJECT, TOKEN, JWT, "canary", *states, "+1555777", "15557770", "secret-body", "*42*"]
     text = "\n".join([caplog.text, *shown])
     assert len(caplog.records) > 8
     assert len(states) == 2
