@@ -5,12 +5,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 T ?= 60
+MINUTES ?= 30
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest check format docs fuzz bounds clean
+.PHONY: help demo test test-lowest check format docs fuzz bounds soak clean
 
 help:
 	@echo "make demo     place a call through the local gateway and let it talk to a small agent"
@@ -21,6 +22,7 @@ help:
 	@echo "make docs     render the generated pages of docs/"
 	@echo "make fuzz     throw bytes at every parser for T=60 seconds in all; fails if something was found"
 	@echo "make bounds   measure what is promised about the worst case, beside the official client; about six minutes"
+	@echo "make soak     hold twenty calls in bad weather for MINUTES=30; fails if anything grows or a call is lost track of"
 	@echo "make clean    remove .venv and everything else make has made"
 	@echo
 	@echo "Needs Python 3.11 or newer; choose one with PYTHON=python3.13"
@@ -82,6 +84,10 @@ fuzz: $(VENV)/.ready-to-develop
 bounds: $(VENV)/.ready-to-develop
 	@echo "==> measuring the bounds"
 	@$(BIN)/python -m benchmarks.bounds
+
+soak: $(VENV)/.ready-to-develop
+	@echo "==> holding twenty calls in bad weather for $(MINUTES) minutes"
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 clean:
 	@echo "==> cleaning up"

@@ -1,0 +1,33 @@
+"""What a process of the soak says about itself."""
+
+import logging
+from pathlib import Path
+from typing import final
+
+from benchmarks.stages import rss
+
+SAMPLED_EVERY = 5.0
+
+
+def resident() -> int:
+    """Return the bytes of memory this process has in RAM. Nothing is collected for it: it is what a user would see."""
+    return rss("self")
+
+
+def descriptors() -> int:
+    """Return how many file descriptors are open, without the one this takes."""
+    return len(list(Path("/proc/self/fd").iterdir())) - 1
+
+
+@final
+class Errors(logging.Handler):
+    """Counts what is logged at ERROR and above, by whomever, and remembers the last."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.count = 0
+        self.last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count += 1
+        self.last = self.format(record)[-2000:]
