@@ -144,8 +144,8 @@ class CallStory:
         if not self.offered:
             return self._never_offered(faults, away, self.over)
         if (self.offered, self.ends, self.told) != (1, 1, 1) or not self.reason:
-            times = f"offered {self.offered}, ended {self.ends}, told {self.told} times"
-            return "not once", f"{times}, reason {self.reason!r}"
+            times = f"offered {self.offered}, answered {self.answered}, ended {self.ends}, told {self.told} times"
+            return "not once", f"{times}, reason {self.reason!r}, {self.states} by {self.ended_by}"
         cause = None
         if self.reason == "connection lost":
             cause = loss_explained(faults, self.name, self.ended)

@@ -239,7 +239,7 @@ class Gateway:
 
     async def _serve(self) -> None:
         on_asyncio = anyio.get_cancelled_exc_class() is asyncio.CancelledError
-        backend = importlib.import_module(f"hypercorn.{'asyncio' if on_asyncio else 'trio'}")
+        backend = importlib.import_module("hypercorn.asyncio" if on_asyncio else "telcoflow_anyio.gateway.on_trio")
         serve: Callable[..., Awaitable[None]] = backend.serve
         try:
             with self._serving:

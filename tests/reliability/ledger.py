@@ -1026,8 +1026,7 @@ FAULTS = (
             "gateway/test_control::test_who_does_not_know_the_key_is_turned_away",
             _BAD_FRAME,
         ),
-        impossible="A cap on idle handshakes needs an owner of the listener; see T25. On trio, hypercorn lets what one "
-        "stranger causes end the whole local gateway: a known failure, marked as one.",
+        impossible="A cap on idle handshakes needs an owner of the listener; see T25.",
     ),
     Row(
         "D56",

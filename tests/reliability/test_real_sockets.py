@@ -526,12 +526,7 @@ async def test_D55_strangers_do_not_keep_an_honest_client_out(case: Case, kind: 
             await honest_client_is_served(case, gateway, port)
 
 
-async def test_D55_a_frame_behind_an_upgrade_that_is_turned_away_harms_nobody_else(
-    case: Case, request: pytest.FixtureRequest
-) -> None:
-    if case.backend == "trio":
-        reason = "hypercorn on trio lets what one connection raises end the whole server"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+async def test_D55_a_frame_behind_an_upgrade_that_is_turned_away_harms_nobody_else(case: Case) -> None:
     async with Gateway() as gateway:
         port = int(gateway.base_url.rsplit(":", 1)[1])
         with strangers(port, STRANGERS["another path"] + b"\x82\x05hello"):
