@@ -76,6 +76,8 @@ class Child:
             if waiting is not None and not waiting.done():
                 waiting.set_result(told)
         for waiting in self._waiting.values():
+            if waiting.done():
+                continue  # nobody waits any more
             waiting.set_exception(RuntimeError("a process of the soak ended early"))
 
     async def said(self, event: str, *, within: float) -> dict[str, Any]:
@@ -422,11 +424,11 @@ def verdicts(halves: Sequence[Half]) -> list[Verdict]:
 
 
 _METHOD = """\
-Memory is the resident set of the client's process as the operating system counts it; nothing is collected before a
-sample is taken. Tasks, file descriptors and registries are compared with those before the first call, a few seconds
-after the last one, after one garbage collection; before the first call a client has lost its control connection once.
-A lost connection is explained by a reset of that line in the 6 s before, or by at least 4.5 s of silence in the 12 s
-before, both done by the weather; anything else is a wrong."""
+Memory is the resident set of the client's process as the operating system counts it, every five seconds, each time
+after a garbage collection: a call that is over is a cycle, which CPython would find only now and then. Tasks, file
+descriptors and registries are compared with those before the first call, a few seconds after the last one; before the
+first call a client has lost its control connection once. A lost connection is explained by a reset of that line in the
+6 s before, or by at least 4.5 s of silence in the 12 s before, both done by the weather; anything else is a wrong."""
 
 
 def page(halves: Sequence[Half], judged: Sequence[Verdict], *, minutes: float, seed: str, command: str) -> str:

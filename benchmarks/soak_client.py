@@ -5,7 +5,6 @@ works until it is given a line, waits until its calls are over and says again ho
 """
 
 import asyncio
-import gc
 import importlib
 import logging
 import random
@@ -178,7 +177,6 @@ async def main(kind: str, base_url: str, seed: str) -> None:
         while client.calls:
             await anyio.sleep(0.1)
         await anyio.sleep(_QUIET)
-        gc.collect()
         report("idle again", **sample())
 
 
