@@ -186,7 +186,7 @@ class Half:
                 if not self.away or math.isfinite(self.away[-1][1]):  # the first of several attempts that failed
                     self.away.append((told["at"], math.inf))
                     if loss_explained(self.faults_now(), CONTROL, told["at"]) is None:
-                        self.wrongs.append(f"no fault explains the loss of the control connection: {told['reason']}")
+                        self._wrong(f"no fault explains the loss of the control connection: {told['reason']}")
             case "restored":
                 self.away[-1] = (self.away[-1][0], told["at"])
             case "offered" | "answered" | "ended":
@@ -195,7 +195,7 @@ class Half:
     def _hear_of_call(self, told: dict[str, Any]) -> None:
         story = self._stories.get(told["call"])
         if story is None:
-            self.wrongs.append(f"call {told['call']} was {told['event']} after it had been accounted for")
+            self._wrong(f"call {told['call']} was {told['event']} after it had been accounted for")
             return
         match told["event"]:
             case "offered":
@@ -218,7 +218,11 @@ class Half:
         outcome, wrong = story.outcome(self.faults_now(), self.away)
         self.outcomes[outcome] += 1
         if wrong is not None:
-            self.wrongs.append(f"call {story.name}: {wrong}")
+            self._wrong(f"call {story.name}: {wrong}")
+
+    def _wrong(self, what: str) -> None:
+        self.wrongs.append(what)
+        _show(f"WRONG, {self.kind}: {what}")
 
     # ------------------------------------------------------------------ weather
 

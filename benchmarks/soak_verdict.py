@@ -150,7 +150,12 @@ class CallStory:
         if self.reason == "connection lost":
             cause = loss_explained(faults, self.name, self.ended)
             if cause is None:
-                return "lost", f"no fault explains the loss; it failed with {self.failed!r}"
+                near = [
+                    f"{fault.kind} {self.ended - fault.begun:.1f} s before, for {fault.ended - fault.begun:.1f} s"
+                    for fault in faults
+                    if fault.scope in {self.name, ALL} and 0 <= self.ended - fault.begun <= 30
+                ]
+                return "lost", f"no fault explains the loss; it failed with {self.failed!r}, near were {near}"
         if not self.answered and not self.declined and cause is None and self.ended_by == "agent":
             return "unanswered", f"nobody gave it up, yet it was not answered: {self.failed!r}"
         how = "answered" if self.answered else "declined" if self.declined else "given up before the answer"
