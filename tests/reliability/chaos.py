@@ -31,6 +31,8 @@ class ChaosProxy:
     def __init__(self, target: int, *, segment: int = 65536, receive_buffer: int | None = None) -> None:
         self.target = target
         self.segment = segment
+        self.breaks_after: int | None = None
+        """Bytes of the target that still arrive; then, once, the connection is reset."""
         self.pairs: list[tuple[socket.socket, socket.socket]] = []
         self._open = threading.Event()
         self._open.set()
@@ -89,7 +91,22 @@ class ChaosProxy:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.pairs.append((near, far))
             self._start(self._carry, near, far)
-            self._start(self._carry, far, near)
+            self._start(self._carry_back, far, near)
+
+    def _carry_back(self, source: socket.socket, sink: socket.socket) -> None:
+        left, self.breaks_after = self.breaks_after, None
+        try:
+            while left is not None:
+                data = source.recv(left) if left else b""
+                sink.sendall(data)
+                left -= len(data)
+                if not data:
+                    abort(source)
+                    abort(sink)
+                    return
+        except OSError:
+            return
+        self._carry(source, sink)
 
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         try:

@@ -730,15 +730,18 @@ FAULTS = (
     ),
     Row(
         "D26",
-        "a reset at every byte of a whole call, on media and on control",
-        "what waits ends within 100 ms; one loss is told; control comes back",
-        ADAPTER,
-        "every byte on asyncio, every seventh on the two adapters on trio",
+        "a reset at every byte of a whole call, on media, on control and on RELAY",
+        "what waits ends within 100 ms; one loss is told; control and RELAY come back; the call can be ended",
+        (CORE, ADAPTER, SOCKET),
+        "media and control: every byte on asyncio, every seventh on the two adapters on trio; RELAY: every byte of the "
+        "service on the core, every 97th of both ends on the adapters, every 300th on real sockets",
         ("adapters/test_media_faults::test_a_reset_at_any_byte_leaves_one_end_and_nothing_pending",),
         figures=(
             "D26: bytes of a media connection, each once the last",
             "D26: bytes of a control connection, each once the last",
             "D26: until what waits on media is told, s",
+            "D26: bytes of a RELAY service, each once the last",
+            "D26: until what waits on RELAY is told, s",
         ),
     ),
     Row(

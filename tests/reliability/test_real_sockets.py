@@ -2,6 +2,7 @@
 
 # mypy: disable-error-code="truthy-bool"
 
+import importlib
 import re
 import select
 import signal
@@ -26,12 +27,19 @@ from telcoflow_anyio.gateway import Gateway
 from telcoflow_proto import websocket
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.config import CONTROL_PATH
-from telcoflow_proto.exceptions import BufferFullError, WSSConnectionError, WSSError, WSSMediaError
+from telcoflow_proto.exceptions import (
+    BufferFullError,
+    RelayConnectionError,
+    WSSConnectionError,
+    WSSError,
+    WSSMediaError,
+)
 from telcoflow_proto.media.table import CallState
 from telcoflow_proto.roles import Role
 from tests.adapters import test_tls as tls
 from tests.adapters.acts import outcome, taking, until
 from tests.adapters.test_tls import ca, listening, service_with, serving, trusted
+from tests.relay_adapters.acts import SHORT
 from tests.reliability.chaos import ChaosProxy, abort
 from tests.reliability.conftest import Figure
 from tests.world.net import Net
@@ -133,6 +141,49 @@ async def test_D46_a_close_with_unread_data_is_told_as_a_loss(case: Case) -> Non
                 proxy.heal()
                 assert await call.wait_ended() == "connection lost"
                 assert client.state is ClientState.READY
+
+
+async def relay_call(client: Any, gateway: Gateway) -> tuple[list[Exception], Any]:
+    """A short RELAY call that goes on after a loss; what failed on the way."""
+    failed: list[Exception] = []
+    calls: list[Any] = []
+    client.on_call(calls.append)
+    there = await gateway.relay.place_call(context="office")
+    await until(lambda: calls, within=5)
+    for act in (calls[0].answer, lambda: calls[0].play(SHORT), calls[0].hangup):
+        result = await outcome(act)
+        if isinstance(result, Exception):
+            failed.append(result)
+            await until(lambda: client.state is ClientState.READY, within=5)
+    if there.state != "ended":
+        await calls[0].hangup()  # the first one was cut off before it was heard
+    return failed, await calls[0].wait_for_ended(5)
+
+
+async def test_D26_a_relay_reset_at_some_bytes_of_the_service_is_mended(case: Case) -> None:
+    module = importlib.import_module(f"{case.module}.relay")
+    at_once = Backoff(first=0.01, ceiling=0.02)
+    broken = 0
+    with anyio.fail_after(30):
+        async with Gateway(speed=20) as gateway:
+            with ChaosProxy(int(gateway.relay_host.rsplit(":", 1)[1])) as proxy:
+                for cut in range(0, 3000, 300):
+                    proxy.breaks_after = cut
+                    host = f"127.0.0.1:{proxy.port}"
+                    client = module.RelayClient(
+                        "test-project", "test-token", host=host, scheme="ws", contexts=["office"], backoff=at_once
+                    )
+                    if isinstance(error := await outcome(client.connect), Exception):
+                        assert isinstance(error, RelayConnectionError), cut  # who does not run is told, and tries again
+                        broken += 1
+                        continue
+                    failed, ended = await relay_call(client, gateway)
+                    assert all(isinstance(error, RelayConnectionError) for error in failed), (cut, failed)
+                    assert ended.params["end_reason"] in {"hangup", "notFound"}
+                    assert client.calls == []
+                    broken += client.statistics().connections - 1
+                    await client.disconnect()
+    assert broken >= 5
 
 
 async def test_D46_a_full_backlog_is_a_connection_that_cannot_be_opened(
