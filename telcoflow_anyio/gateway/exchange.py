@@ -51,8 +51,8 @@ class Exchange:
 
     @property
     def available(self) -> list["Agent"]:
-        """The agents that can be told about calls."""
-        return [agent for agent in self.agents if agent.available]
+        """The agents that can be told about calls; one whose connection broke a moment ago cannot."""
+        return [agent for agent in self.agents if agent.available and not agent.door.lost]
 
     def find(self, session_id: str) -> GatewayCall | None:
         """Return the call of an open session."""

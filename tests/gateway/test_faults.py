@@ -8,6 +8,18 @@ from telcoflow_proto.replies import Outcome
 from tests.gateway.agent import agent, claim, media, serving
 
 
+async def test_a_call_placed_in_the_moment_a_connection_breaks_waits_for_the_next_agent() -> None:
+    async with serving() as gateway:
+        async with agent(gateway):
+            (served,) = vars(gateway)["_exchange"].agents
+            served.door.receive_close(now=0)  # its reader has seen the end, and nobody has looked at that yet
+            call = await gateway.place_call()
+            assert gateway.agents == 0
+        async with agent(gateway) as control, media(await claim(control)) as line:
+            assert (await line.say("answer")).outcome is Outcome.DONE
+            assert call.state == "answered"
+
+
 async def test_every_message_can_be_late() -> None:
     async with serving(speed=1.0) as gateway, agent(gateway) as control:
         await gateway.place_call()
