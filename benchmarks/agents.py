@@ -29,7 +29,7 @@ def report(event: str, **details: object) -> None:
 
 async def told() -> None:
     """Wait for a line on the standard input."""
-    await anyio.to_thread.run_sync(sys.stdin.readline)
+    await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
 
 
 # ---------------------------------------------------------------------------------------------- three clients

@@ -11,6 +11,7 @@ import random
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, final
 
 import anyio
@@ -18,7 +19,7 @@ import trio
 
 from benchmarks.agents import report, told
 from benchmarks.registries import sizes
-from benchmarks.soak_sampling import SAMPLED_EVERY, Errors, descriptors, resident
+from benchmarks.soak_sampling import SAMPLED_EVERY, Errors, descriptors, resident, run
 from telcoflow_proto.exceptions import BufferClosedError, BufferFullError, WSSCallError, WSSMediaError
 
 MODULES = {"asyncio": "telcoflow_anyio", "trio": "telcoflow_trio"}
@@ -182,4 +183,4 @@ async def main(kind: str, base_url: str, seed: str) -> None:
 
 if __name__ == "__main__":
     kind_wanted, url, seed_given = sys.argv[1:]
-    anyio.run(main, kind_wanted, url, seed_given, backend=kind_wanted)
+    run(partial(main, kind_wanted, url, seed_given), backend=kind_wanted)

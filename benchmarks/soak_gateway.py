@@ -7,13 +7,14 @@ up. What happens to calls is told as lines of JSON.
 import logging
 import random
 import sys
+from functools import partial
 from typing import final
 
 import anyio
 import anyio.abc
 
 from benchmarks.agents import report, told
-from benchmarks.soak_sampling import SAMPLED_EVERY, Errors, descriptors, resident
+from benchmarks.soak_sampling import SAMPLED_EVERY, Errors, descriptors, resident, run
 from telcoflow_anyio.gateway import Callee, Caller, Gateway, Voice
 from telcoflow_anyio.gateway.calls import GatewayCall
 
@@ -86,4 +87,4 @@ async def _sample(gateway: Gateway, errors: Errors) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, int(sys.argv[1]), sys.argv[2])
+    run(partial(main, int(sys.argv[1]), sys.argv[2]))

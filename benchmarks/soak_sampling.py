@@ -2,8 +2,13 @@
 
 import gc
 import logging
+import os
+import traceback
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import final
+
+import anyio
 
 from benchmarks.stages import rss
 
@@ -37,3 +42,12 @@ class Errors(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self.count += 1
         self.last = self.format(record)[-2000:]
+
+
+def run(main: Callable[[], Awaitable[None]], backend: str = "asyncio") -> None:
+    """Run a process of the soak. One that fails ends at once, although a thread of it waits for its next line."""
+    try:
+        anyio.run(main, backend=backend)
+    except BaseException:  # noqa: BLE001 - it is shown, and the status tells
+        traceback.print_exc()
+        os._exit(1)
