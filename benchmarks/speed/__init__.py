@@ -1,0 +1,1 @@
+"""How fast it is, beside the vendor's clients: ``python -m benchmarks``."""

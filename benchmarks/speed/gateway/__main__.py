@@ -1,0 +1,68 @@
+"""Start a client, put a load on it, print what was measured."""
+
+import asyncio
+import contextlib
+import os
+import ssl
+import sys
+import tempfile
+from asyncio.subprocess import DEVNULL
+from pathlib import Path
+
+import trustme
+import uvloop
+
+from benchmarks.speed.gateway import loads
+from benchmarks.speed.gateway.loads import Load
+from benchmarks.speed.gateway.measuring import Client
+from benchmarks.speed.gateway.service import Service
+from benchmarks.speed.meter import cpu_clock
+from benchmarks.speed.orders import Order, Outcome
+
+LOADS: dict[str, Load] = {load.__name__: load for load in (loads.echo,)}
+_ARRIVES_WITHIN = 20.0
+_ENDS_WITHIN = 60.0
+
+
+def _certificates(folder: Path) -> ssl.SSLContext:
+    """Make a certificate for this machine; whom to trust for it is ``ca.pem``."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    return context
+
+
+async def carry_out(order: Order) -> Outcome:
+    """Carry out an order."""
+    service = Service()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        await service.open(_certificates(folder) if order.tls else None)
+        trusted = {"SSL_CERT_FILE": f"{folder / 'ca.pem'}"} if order.tls else {}
+        with (folder / "complaints").open("w+b") as complaints:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "benchmarks.speed.clients", order.client, order.load, service.url),
+                stdin=DEVNULL,
+                stdout=DEVNULL,
+                stderr=complaints,
+                env={**os.environ, **trusted},
+            )
+            try:
+                async with asyncio.timeout(_ARRIVES_WITHIN):
+                    await service.ready.wait()
+                client = Client(process.pid, cpu_clock(process.pid))
+                async with asyncio.timeout(_ENDS_WITHIN):
+                    return await LOADS[order.load](service, client, order)
+            except TimeoutError:
+                complaints.seek(0)
+                said = complaints.read().decode(errors="replace").strip().splitlines()
+                return Outcome(failed=f"no end in time; the client says: {said[-1] if said else 'nothing'}")
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+
+if __name__ == "__main__":
+    print(uvloop.run(carry_out(Order.from_json(sys.argv[1]))).to_json())
