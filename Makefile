@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest check format docs fuzz bounds soak clean
+.PHONY: help demo test test-lowest check format docs fuzz bench bounds soak mutate clean
 
 help:
 	@echo "make demo     place a call through the local gateway and let it talk to a small agent"
@@ -21,6 +21,7 @@ help:
 	@echo "make format   format the code and apply the safe lint fixes"
 	@echo "make docs     render the generated pages of docs/"
 	@echo "make fuzz     throw bytes at every parser for T=60 seconds in all; fails if something was found"
+	@echo "make bench    measure the speed beside the vendor's clients and write docs/reports/speed; about 15 minutes"
 	@echo "make bounds   measure what is promised about the worst case, beside the official client; about six minutes"
 	@echo "make soak     hold twenty calls in bad weather for MINUTES=30; fails if anything grows or a call is lost track of"
 	@echo "make clean    remove .venv and everything else make has made"
@@ -80,6 +81,10 @@ docs: $(VENV)/.ready-to-develop
 fuzz: $(VENV)/.ready-to-develop
 	@echo "==> fuzzing for $(T) seconds in all"
 	@$(BIN)/python -m fuzz run --seconds $(T)
+
+bench: $(VENV)/.ready-to-develop
+	@echo "==> measuring the speed"
+	@$(BIN)/python -m benchmarks
 
 bounds: $(VENV)/.ready-to-develop
 	@echo "==> measuring the bounds"

@@ -7,7 +7,7 @@ round's ratio. The status is 1 when a client of ours lost or mixed up samples, w
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -41,15 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(bool(faulty))
 
 
-def describe(where: dict[str, object]) -> str:
+def describe(where: Mapping[str, object]) -> str:
     """Say in a line what was measured on."""
-    packages = where["packages"]
-    versions = (
-        ", ".join(f"{name} {version}" for name, version in packages.items()) if isinstance(packages, dict) else ""
-    )
     return (
         f"{where['date']} · {where['cpu']}, {where['cores']} cores · {where['system']} · {where['python']} · "
-        f"load average at the start {where['load']} · {versions}"
+        f"load average at the start {where['load']} · {where['packages']}"
     )
 
 

@@ -86,18 +86,20 @@ class Scenario:
         return Job(scenario=self.name, point=str(count), client=client, arguments=arguments)
 
 
-_PER_FRAME = {
-    "load": "echo",
-    "figure": "cpu_us",
-    "unit": "µs of CPU per frame, p99 added latency",
-    "of": " calls",
-    "beside": "p99_ms",
-    "beside_unit": "ms",
-}
+_ECHO = Scenario(
+    name="echo",
+    title="Real-time echo, plain",
+    load="echo",
+    figure="cpu_us",
+    unit="µs of CPU per frame, p99 added latency",
+    of=" calls",
+    beside="p99_ms",
+    beside_unit="ms",
+)
 
 SCENARIOS = (
-    Scenario(name="echo", title="Real-time echo, plain", **_PER_FRAME),
-    Scenario(name="tls", title="Real-time echo, TLS", counts=(100,), tls=True, **_PER_FRAME),
+    _ECHO,
+    attrs.evolve(_ECHO, name="tls", title="Real-time echo, TLS", counts=(100,), tls=True),
 )
 
 
