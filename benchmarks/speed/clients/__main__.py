@@ -1,58 +1,49 @@
-"""Run one client. Only the one that is measured is loaded."""
+"""Run one client: ``python -m benchmarks.speed.clients CLIENT JOB URL``. Only what is measured is loaded."""
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
+from importlib import import_module
+
+_RELAY = "relay"
+Run = Callable[[], Coroutine[object, object, None]]
 
 
-def _anyio(backend: str, job: str, url: str) -> None:
-    import anyio  # noqa: PLC0415 - only the client that is measured is loaded
-
-    import telcoflow_anyio  # noqa: PLC0415 - as above
-    from benchmarks.speed.clients import ours  # noqa: PLC0415 - as above
-    from telcoflow_anyio import events  # noqa: PLC0415 - as above
-
-    anyio.run(ours.run, telcoflow_anyio, events.INCOMING_CALL, job, url, backend=backend)
-
-
-def _trio(job: str, url: str) -> None:
-    import trio  # noqa: PLC0415 - as above
-
-    import telcoflow_trio  # noqa: PLC0415 - as above
-    from benchmarks.speed.clients import ours  # noqa: PLC0415 - as above
-    from telcoflow_trio import events  # noqa: PLC0415 - as above
-
-    trio.run(ours.run, telcoflow_trio, events.INCOMING_CALL, job, url)
+def _ours(library: str, job: str, url: str) -> Run:
+    if job == _RELAY:
+        loop = import_module(library.removeprefix("telcoflow_"))  # anyio or trio
+        return _relay(f"{library}.relay", loop.sleep_forever, url)
+    agent = import_module("benchmarks.speed.clients.ours")
+    incoming_call = import_module(f"{library}.events").INCOMING_CALL
+    return partial(agent.run, import_module(library), incoming_call, job, url)
 
 
-def _vendor(job: str, url: str) -> None:
-    from benchmarks.speed.clients import vendor  # noqa: PLC0415 - as above
-
-    asyncio.run(vendor.run(job, url))
-
-
-def _websockets(job: str, url: str) -> None:
-    from benchmarks.speed.clients import on_websockets  # noqa: PLC0415 - as above
-
-    asyncio.run(on_websockets.run(job, url))
+def _relay(library: str, forever: Callable[[], object], url: str) -> Run:
+    agent = import_module("benchmarks.speed.clients.relay")
+    return partial(agent.run, import_module(library), forever, url)
 
 
-def _picows(job: str, url: str) -> None:
-    from benchmarks.speed.clients import on_picows  # noqa: PLC0415 - as above
-
-    asyncio.run(on_picows.run(job, url))
+def _other(module: str, job: str, url: str) -> Run:
+    return partial(import_module(f"benchmarks.speed.clients.{module}").run, job, url)
 
 
-CLIENTS: dict[str, Callable[[str, str], None]] = {
-    "asyncio": partial(_anyio, "asyncio"),
-    "anyio-trio": partial(_anyio, "trio"),
-    "trio": _trio,
-    "telcoflow": _vendor,
-    "websockets": _websockets,
-    "picows": _picows,
-}
+def main(client: str, job: str, url: str) -> None:
+    """Run a client until the process is ended."""
+    match client:
+        case "asyncio":
+            import_module("anyio").run(_ours("telcoflow_anyio", job, url), backend="asyncio")
+        case "anyio-trio":
+            import_module("anyio").run(_ours("telcoflow_anyio", job, url), backend="trio")
+        case "trio":
+            import_module("trio").run(_ours("telcoflow_trio", job, url))
+        case "signalwire":
+            asyncio.run(_relay("signalwire.relay", asyncio.Event().wait, url)())
+        case "telcoflow":
+            asyncio.run(_other("vendor", job, url)())
+        case _:
+            asyncio.run(_other(f"on_{client}", job, url)())
+
 
 if __name__ == "__main__":
-    name, job_name, base_url = sys.argv[1:]
-    CLIENTS[name](job_name, base_url)
+    main(*sys.argv[1:])

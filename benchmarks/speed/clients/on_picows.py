@@ -38,7 +38,15 @@ class Echo(Media):
             transport.send(WSMsgType.BINARY, self._waiting.popleft())
 
 
-JOBS: dict[str, Callable[[], Media]] = {"echo": Echo}
+class Commands(Media):
+    """Gives commands, one after the other."""
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type is WSMsgType.TEXT and json.loads(frame.get_payload_as_bytes())["type"] == "command_response":
+            transport.send(WSMsgType.TEXT, command("agent.whisper"))
+
+
+JOBS: dict[str, Callable[[], Media]] = {"echo": Echo, "commands": Commands}
 
 
 class Control(WSListener):

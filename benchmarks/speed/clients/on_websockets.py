@@ -32,7 +32,15 @@ async def echo(media: ClientConnection) -> None:
             await media.send(waiting.popleft())
 
 
-JOBS = {"echo": echo}
+async def commands(media: ClientConnection) -> None:
+    """Give commands, one after the other."""
+    await media.send(command("call.answer"))
+    async for message in media:
+        if json.loads(message)["type"] == "command_response":
+            await media.send(command("agent.whisper"))
+
+
+JOBS = {"echo": echo, "commands": commands}
 
 
 async def run(job: str, url: str) -> None:

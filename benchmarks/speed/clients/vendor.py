@@ -18,7 +18,16 @@ async def echo(call: Any) -> None:  # published without types
         await call.send_audio(chunk)
 
 
-JOBS = {"echo": echo}
+async def commands(call: Any) -> None:  # as above
+    """Give commands, one after the other."""
+    await call.answer()
+    await call.connect(ring_time_seconds=20)
+    while True:
+        await call.whisper()
+        await call.barge()
+
+
+JOBS = {"echo": echo, "commands": commands}
 
 
 async def run(job: str, url: str) -> None:

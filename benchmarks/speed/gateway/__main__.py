@@ -15,11 +15,15 @@ import uvloop
 from benchmarks.speed.gateway import loads
 from benchmarks.speed.gateway.loads import Load
 from benchmarks.speed.gateway.measuring import Client
+from benchmarks.speed.gateway.relay import relay
 from benchmarks.speed.gateway.service import Service
 from benchmarks.speed.meter import cpu_clock
 from benchmarks.speed.orders import Order, Outcome
 
-LOADS: dict[str, Load] = {load.__name__: load for load in (loads.echo,)}
+LOADS: dict[str, Load] = {load.__name__: load for load in (loads.echo, loads.flat, loads.storm, loads.commands, relay)}
+JOBS = {"flat": "echo", "storm": "echo"}
+"""What the client is to do under a load, where it has another name."""
+_TRUST = ("SSL_CERT_FILE", "SIGNALWIRE_RELAY_CA_FILE")
 _ARRIVES_WITHIN = 20.0
 _ENDS_WITHIN = 60.0
 
@@ -39,10 +43,11 @@ async def carry_out(order: Order) -> Outcome:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         await service.open(_certificates(folder) if order.tls else None)
-        trusted = {"SSL_CERT_FILE": f"{folder / 'ca.pem'}"} if order.tls else {}
+        trusted = dict.fromkeys(_TRUST, f"{folder / 'ca.pem'}") if order.tls else {}
         with (folder / "complaints").open("w+b") as complaints:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "benchmarks.speed.clients", order.client, order.load, service.url),
+                *(sys.executable, "-m", "benchmarks.speed.clients"),
+                *(order.client, JOBS.get(order.load, order.load), service.url),
                 stdin=DEVNULL,
                 stdout=DEVNULL,
                 stderr=complaints,

@@ -2,18 +2,22 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import Awaitable, Callable
 
-from benchmarks.speed.echo_check import Faults
+from benchmarks.speed.echo_check import PCM_BYTES, Faults
 from benchmarks.speed.figures import percentile
 from benchmarks.speed.gateway.measuring import Client, Window
 from benchmarks.speed.gateway.pace import Pacer
-from benchmarks.speed.gateway.service import Service
+from benchmarks.speed.gateway.service import Call, Service
 from benchmarks.speed.meter import rss
 from benchmarks.speed.orders import Order, Outcome
 
 AT_ONCE = 32
 """Calls that ring at once where ringing is not what is measured."""
+
+_IN_FLIGHT = 48
+"""Frames under way on a call that goes flat out: less than the credit that is always left."""
 
 Load = Callable[[Service, Client, Order], Awaitable[Outcome]]
 
@@ -23,9 +27,7 @@ async def echo(service: Service, client: Client, order: Order) -> Outcome:
     reached = await service.establish(order.count, at_once=AT_ONCE)
     if reached < order.count:
         return Outcome(failed=f"only {reached} of {order.count} calls were answered")
-    gc.collect()
-    gc.freeze()
-    gc.disable()
+    _collect_no_more()
     pacer = Pacer(service.calls)
     await asyncio.sleep(order.warm_up)
     service.latencies.clear()
@@ -70,8 +72,87 @@ async def _drain(service: Service, client: Client) -> bool:
     return False
 
 
+def _collect_no_more() -> None:
+    """Keep the collector of this process out of the window."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+
+
 def _faults(service: Service) -> str:
     faults = Faults()
     for call in service.calls:
         faults.add(call.check.finish())
     return faults.text()
+
+
+async def flat(service: Service, client: Client, order: Order) -> Outcome:
+    """Say a frame for each that comes back, on one call: as fast as the client goes."""
+    if not await service.establish(1, at_once=1):
+        return Outcome(failed="no call was answered")
+    _collect_no_more()
+    service.on_echo = Call.reply
+    call = service.calls[0]
+    for _ in range(_IN_FLIGHT):
+        call.say()
+    await asyncio.sleep(order.warm_up)
+    echoed = service.echoed
+    window = Window(client)
+    await asyncio.sleep(order.seconds)
+    window.close()
+    echoed = service.echoed - echoed
+    if not echoed:
+        return Outcome(failed="nothing came back")
+    service.on_echo = lambda _call, _last: None
+    drained = await _drain(service, client)
+    megabytes = echoed * PCM_BYTES / 1e6
+    figures = {
+        "frames_per_second": echoed / window.seconds,
+        "megabytes_per_second": megabytes / window.seconds,
+        "cpu_ms_per_megabyte": window.cpu / megabytes * 1e3,
+        "cpu_share": window.cpu / window.seconds,
+        "gateway_share": window.own / window.seconds,
+        "starved_share": window.waited / window.seconds,
+    }
+    return Outcome(figures=figures, faults=_faults(service) if drained else "", limited=window.limited())
+
+
+async def storm(service: Service, client: Client, order: Order) -> Outcome:
+    """Announce calls, all at once."""
+    begun = time.monotonic()
+    window = Window(client)
+    reached = await service.establish(order.count, at_once=order.count)
+    window.close()
+    if not reached:
+        return Outcome(failed=f"none of {order.count} calls was answered")
+    figures = {
+        "calls_per_second": reached / (service.last_answer - begun),
+        "cpu_us": window.cpu / reached * 1e6,
+        "answered": reached,
+        "gateway_share": window.own / window.seconds,
+        "starved_share": window.waited / window.seconds,
+    }
+    note = "" if reached == order.count else f"{reached} of {order.count} were answered"
+    return Outcome(figures=figures, note=note, limited=window.limited())
+
+
+async def commands(service: Service, client: Client, order: Order) -> Outcome:
+    """Answer the commands that calls give, one after the other on each, as fast as the client gives them."""
+    reached = await service.establish(order.count, at_once=AT_ONCE)
+    if reached < order.count:
+        return Outcome(failed=f"only {reached} of {order.count} calls were answered")
+    await asyncio.sleep(order.warm_up)
+    done = service.commands
+    window = Window(client)
+    await asyncio.sleep(order.seconds)
+    window.close()
+    done = service.commands - done
+    if not done:
+        return Outcome(failed="no command was given")
+    figures = {
+        "cpu_us": window.cpu / done * 1e6,
+        "commands_per_second": done / window.seconds,
+        "gateway_share": window.own / window.seconds,
+        "starved_share": window.waited / window.seconds,
+    }
+    return Outcome(figures=figures, limited=window.limited())
