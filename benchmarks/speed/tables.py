@@ -4,10 +4,12 @@ import math
 from collections.abc import Sequence
 
 from benchmarks.speed.results import Results
-from benchmarks.speed.scenarios import LABELS, SCENARIOS, Scenario
+from benchmarks.speed.scenarios import LABELS, SCENARIOS, Column, Scenario
 
-_PEERS = ("telcoflow", "signalwire", "wsproto")
-_KEPT_UP = 0.98
+KEPT_UP = 0.98
+"""A client that says back less than this of what it hears is saturated."""
+_OTHERS = {"link": "telcoflow_proto, link", "media": "telcoflow_proto, media", "wsproto": "wsproto, WSConnection"}
+_NO_RATIO = {"p99_ms", "modules"}
 
 
 def number(value: float, places: int = 3) -> str:
@@ -25,40 +27,70 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def peer_of(results: Results, scenario: str) -> str | None:
-    """Return which of the clients of a scenario the others are compared with."""
-    return next((client for client in results.clients(scenario) if client in _PEERS), None)
-
-
 def scenario_table(results: Results, scenario: Scenario) -> str:
     """Write the figures of one scenario, with what they are of the peer's."""
     points = results.points(scenario.name)
+    if len(points) > 1:
+        head = [f"{point} {scenario.of}" for point in points]
+        shown = [(point, scenario.columns) for point in points]
+    else:
+        head = [
+            column.head or f"{points[0]} {scenario.of}" for column in scenario.columns if column.head or not column.unit
+        ]
+        shown = [(points[0], (column,)) for column in scenario.columns]
+        if not scenario.columns[0].head:
+            shown = [(points[0], scenario.columns)]
     rows = [
-        [LABELS.get(client, client), *(cell(results, scenario, point, client) for point in points)]
+        [
+            LABELS.get(client) or _OTHERS.get(client, client),
+            *(cell(results, scenario, point, client, columns) for point, columns in shown),
+        ]
         for client in results.clients(scenario.name)
     ]
-    return table([scenario.unit, *(f"{point}{scenario.of}" for point in points)], rows)
+    return table(["client", *head], rows)
 
 
-def cell(results: Results, scenario: Scenario, point: str, client: str) -> str:
-    """Write the figure of one client at one point: raw, as a multiple of the peer's, and what goes with it."""
+def cell(results: Results, scenario: Scenario, point: str, client: str, columns: Sequence[Column]) -> str:
+    """Write figures of one client at one point: raw, as a multiple of the peer's, and what is to be said of them."""
     outcomes = results.outcomes(scenario.name, point, client)
     failed = [one.failed for one in outcomes if one.failed]
-    if len(failed) == len(outcomes):
-        return f"not possible: {failed[0]}" if failed else "–"
-    text = number(results.figure(scenario.name, point, client, scenario.figure))
-    peer = peer_of(results, scenario.name)
-    if peer is not None and client != peer:
-        text += f" (×{number(results.ratio(scenario.name, point, client, scenario.figure, peer=peer), 2)})"
-    if scenario.beside:
-        text += f", {number(results.figure(scenario.name, point, client, scenario.beside))} {scenario.beside_unit}"
-    if results.figure(scenario.name, point, client, "kept_up") < _KEPT_UP:
+    if failed and len(failed) == len(outcomes):
+        return f"not possible: {failed[0]}"
+    parts = []
+    for column in columns:
+        part = f"{number(results.figure(scenario.name, point, client, column.name))} {column.unit}".rstrip()
+        ratio = results.ratio(scenario.name, point, client, column.name, peer=scenario.peer)
+        if client != scenario.peer and column.name not in _NO_RATIO and not math.isnan(ratio):
+            part += f" (×{number(ratio, 2)})"
+        parts.append(part)
+    text = ", ".join(parts)
+    if results.figure(scenario.name, point, client, "kept_up") < KEPT_UP:
         text = f"saturated: {text}"
-    if any(one.limited for one in outcomes):
+    if outcomes and sum(bool(one.limited) for one in outcomes) * 2 > len(outcomes):
         text += " †"
     if any(one.faults for one in outcomes):
         text += " ‡"
     return text
+
+
+def remarks(results: Results) -> list[str]:
+    """Say what the marks in the tables mean, and what was noted while measuring."""
+    lines = [
+        "In brackets: the multiple of the peer's figure, the median of each round's ratio. Saturated: less than "
+        f"{KEPT_UP:.0%} of the frames came back within the window. † In most rounds something else may have been the "
+        "limit: the load gateway was late, or others kept the client's process from running. ‡ Samples were lost or "
+        "mixed up."
+    ]
+    seen = dict.fromkeys(
+        f"{LABELS.get(client, client)}, {scenario} {point}: {said}"
+        for scenario in results.scenarios()
+        for point in results.points(scenario)
+        for client in results.clients(scenario)
+        for one in results.outcomes(scenario, point, client)
+        for said in (one.failed, one.note, one.faults)
+        if said
+    )
+    return [*lines, *(f"- {line}" for line in seen)]
 
 
 def all_tables(results: Results) -> str:
@@ -67,4 +99,4 @@ def all_tables(results: Results) -> str:
     for scenario in SCENARIOS:
         if scenario.name in results.scenarios():
             parts += [f"### {scenario.title}", "", scenario_table(results, scenario), ""]
-    return "\n".join(parts)
+    return "\n".join([*parts, *remarks(results)])
