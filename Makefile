@@ -84,7 +84,7 @@ fuzz: $(VENV)/.ready-to-develop
 
 bench: $(VENV)/.ready-to-develop
 	@echo "==> measuring the speed"
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks --report
 
 bounds: $(VENV)/.ready-to-develop
 	@echo "==> measuring the bounds"

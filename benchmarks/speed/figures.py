@@ -23,3 +23,20 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     if len({x for x, _ in points}) < 2:
         return math.nan
     return statistics.linear_regression([x for x, _ in points], [y for _, y in points]).slope
+
+
+def crossing(points: Sequence[tuple[float, float]], bound: float) -> float:
+    """Return the x at which y rises above a bound, between points on two logarithmic axes.
+
+    If it never does, the last x; if it is above from the first on, 0. NaN of nothing.
+    """
+    before = None
+    for x, y in points:
+        if y > bound:
+            if before is None:
+                return 0.0
+            x0, y0 = before
+            part = (math.log(bound) - math.log(y0)) / (math.log(y) - math.log(y0))
+            return math.exp(math.log(x0) + part * (math.log(x) - math.log(x0)))
+        before = x, y
+    return math.nan if before is None else before[0]

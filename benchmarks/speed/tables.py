@@ -9,6 +9,10 @@ from benchmarks.speed.scenarios import LABELS, SCENARIOS, Column, Scenario
 KEPT_UP = 0.98
 """A client that says back less than this of what it hears is saturated."""
 _OTHERS = {"link": "telcoflow_proto, link", "media": "telcoflow_proto, media", "wsproto": "wsproto, WSConnection"}
+LEGEND = f"""\
+In brackets: the multiple of the peer's figure, the median of each round's ratio. Saturated: less than {KEPT_UP:.0%} of
+the frames came back within the window. † In most rounds something else may have been the limit: the load gateway was
+late, or others kept the client's process from running. ‡ Samples were lost or mixed up."""
 _NO_RATIO = {"p99_ms", "modules"}
 
 
@@ -29,25 +33,24 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def scenario_table(results: Results, scenario: Scenario) -> str:
     """Write the figures of one scenario, with what they are of the peer's."""
-    points = results.points(scenario.name)
-    if len(points) > 1:
-        head = [f"{point} {scenario.of}" for point in points]
-        shown = [(point, scenario.columns) for point in points]
-    else:
-        head = [
-            column.head or f"{points[0]} {scenario.of}" for column in scenario.columns if column.head or not column.unit
-        ]
-        shown = [(points[0], (column,)) for column in scenario.columns]
-        if not scenario.columns[0].head:
-            shown = [(points[0], scenario.columns)]
+    layout = _layout(scenario, results.points(scenario.name))
     rows = [
-        [
-            LABELS.get(client) or _OTHERS.get(client, client),
-            *(cell(results, scenario, point, client, columns) for point, columns in shown),
-        ]
+        [label(client), *(cell(results, scenario, point, client, columns) for _, point, columns in layout)]
         for client in results.clients(scenario.name)
     ]
-    return table(["client", *head], rows)
+    return table(["client", *(head for head, _, _ in layout)], rows)
+
+
+def _layout(scenario: Scenario, points: Sequence[str]) -> list[tuple[str, str, tuple[Column, ...]]]:
+    """Return the columns: what stands above each, and what in it. Figures with a head have a column of their own."""
+    if scenario.columns[0].head:
+        return [(column.head, point, (column,)) for point in points for column in scenario.columns]
+    return [(f"{point} {scenario.of}", point, scenario.columns) for point in points]
+
+
+def label(client: str) -> str:
+    """Return what a client is called where people read it."""
+    return LABELS.get(client) or _OTHERS.get(client, client)
 
 
 def cell(results: Results, scenario: Scenario, point: str, client: str, columns: Sequence[Column]) -> str:
@@ -74,15 +77,9 @@ def cell(results: Results, scenario: Scenario, point: str, client: str, columns:
 
 
 def remarks(results: Results) -> list[str]:
-    """Say what the marks in the tables mean, and what was noted while measuring."""
-    lines = [
-        "In brackets: the multiple of the peer's figure, the median of each round's ratio. Saturated: less than "
-        f"{KEPT_UP:.0%} of the frames came back within the window. † In most rounds something else may have been the "
-        "limit: the load gateway was late, or others kept the client's process from running. ‡ Samples were lost or "
-        "mixed up."
-    ]
+    """Say what the marks in the tables mean, and what was noted while measuring, each thing once."""
     seen = dict.fromkeys(
-        f"{LABELS.get(client, client)}, {scenario} {point}: {said}"
+        f"{label(client)}, {scenario} {point}: {said}"
         for scenario in results.scenarios()
         for point in results.points(scenario)
         for client in results.clients(scenario)
@@ -90,7 +87,7 @@ def remarks(results: Results) -> list[str]:
         for said in (one.failed, one.note, one.faults)
         if said
     )
-    return [*lines, *(f"- {line}" for line in seen)]
+    return [LEGEND, "", *(f"- {line}" for line in seen)]
 
 
 def all_tables(results: Results) -> str:
