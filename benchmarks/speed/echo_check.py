@@ -20,6 +20,8 @@ class Faults:
     """What is wrong with the audio that came back, in frames."""
 
     lost: int = 0
+    unreturned: int = 0
+    """Of the last ones, which nothing came behind."""
     duplicated: int = 0
     reordered: int = 0
     damaged: int = 0
@@ -27,16 +29,13 @@ class Faults:
     def add(self, other: "Faults") -> None:
         """Count those of another call, too."""
         self.lost += other.lost
+        self.unreturned += other.unreturned
         self.duplicated += other.duplicated
         self.reordered += other.reordered
         self.damaged += other.damaged
 
-    def any(self) -> bool:
-        """Tell whether there is one."""
-        return any(attrs.astuple(self))
-
     def text(self) -> str:
-        """Name them."""
+        """Name them; empty if there are none."""
         return ", ".join(f"{count} {name}" for name, count in attrs.asdict(self).items() if count)
 
 
@@ -81,8 +80,8 @@ class EchoCheck:
         self._partial = pcm
 
     def finish(self) -> Faults:
-        """Nothing more will come: what is not back is lost."""
-        self.faults.lost += len(self._outstanding)
+        """Nothing more will come."""
+        self.faults.unreturned += len(self._outstanding)
         self.faults.damaged += bool(self._partial)
         self._outstanding.clear()
         return self.faults
