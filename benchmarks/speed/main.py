@@ -15,9 +15,8 @@ import attrs
 
 from benchmarks.speed import report, tables, targets
 from benchmarks.speed.meter import machine
-from benchmarks.speed.running import carry_out
+from benchmarks.speed.running import ROOT, carry_out
 from benchmarks.speed.scenarios import LABELS, OURS, QUICK, SCENARIOS, Scale, plan
-from benchmarks.stages import ROOT
 
 _REPORT = ROOT / "docs" / "reports" / "speed"
 

@@ -8,10 +8,6 @@ import platform
 import time
 from pathlib import Path
 
-from benchmarks.stages import rss
-
-__all__ = ("cpu_clock", "cpu_seconds", "machine", "rss", "seconds_waited")
-
 _PACKAGES = (
     *("telcoflow", "signalwire-sdk", "websockets", "picows", "uvloop"),
     *("anyio", "trio", "wsproto", "attrs"),
@@ -30,6 +26,11 @@ def cpu_clock(pid: int) -> int:
 def cpu_seconds(clock: int) -> float:
     """Return the CPU seconds a process has used so far."""
     return time.clock_gettime(clock)
+
+
+def rss(pid: int) -> int:
+    """Return the bytes of memory a process has in RAM."""
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 def seconds_waited(pid: int) -> float:

@@ -9,7 +9,6 @@ import tempfile
 from asyncio.subprocess import DEVNULL
 from pathlib import Path
 
-import trustme
 import uvloop
 
 from benchmarks.speed.gateway import loads
@@ -30,6 +29,8 @@ _ENDS_WITHIN = 60.0
 
 def _certificates(folder: Path) -> ssl.SSLContext:
     """Make a certificate for this machine; whom to trust for it is ``ca.pem``."""
+    import trustme  # noqa: PLC0415 - costs more than all the rest, and few orders need it
+
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
