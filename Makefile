@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 T ?= 60
 MINUTES ?= 30
+N ?= 1500
+SEED ?= 1
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -24,6 +26,7 @@ help:
 	@echo "make bench    measure the speed beside the vendor's clients and write docs/reports/speed; about 15 minutes"
 	@echo "make bounds   measure what is promised about the worst case, beside the official client; about six minutes"
 	@echo "make soak     hold twenty calls in bad weather for MINUTES=30; fails if anything grows or a call is lost track of"
+	@echo "make mutate   change the core in N=1500 small ways and see that a test notices; N=all for every way"
 	@echo "make clean    remove .venv and everything else make has made"
 	@echo
 	@echo "Needs Python 3.11 or newer; choose one with PYTHON=python3.13"
@@ -94,10 +97,14 @@ soak: $(VENV)/.ready-to-develop
 	@echo "==> holding twenty calls in bad weather for $(MINUTES) minutes"
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
+mutate: $(VENV)/.ready-to-develop
+	@echo "==> judging $(N) mutants of the core, seed $(SEED)"
+	@nice -n 10 $(BIN)/python -m tools.mutation -n $(N) --seed $(SEED)
+
 clean:
 	@echo "==> cleaning up"
 	@rm -rf $(VENV) .venv-lowest build dist demo coverage.json .coverage .coverage.* htmlcov
-	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis fuzz/findings
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .mutation fuzz/findings
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is touched last, so an interrupted install starts over.
