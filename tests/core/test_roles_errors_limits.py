@@ -18,7 +18,7 @@ from telcoflow_proto.errors import (
     RemoteProtocolError,
     TransportFailed,
 )
-from telcoflow_proto.limits import DEFAULT_LIMITS, Limits
+from telcoflow_proto.limits import DEFAULT_LIMITS, RELAY_LIMITS, Limits
 from telcoflow_proto.roles import Role
 
 LOCAL = (LocalProtocolError, PlayoutFull, CallOver)
@@ -71,6 +71,44 @@ def test_every_bound_is_positive_and_gives_its_reason() -> None:
     for field in attrs.fields(Limits):
         assert getattr(DEFAULT_LIMITS, field.name) > 0
         assert re.search(rf'    {field.name}: (int|float) = .*\n    """\w', source), field.name
+
+
+def test_the_bounds_are_the_ones_we_promise() -> None:
+    assert attrs.asdict(DEFAULT_LIMITS) == {
+        "handshake_bytes": 8_192,
+        "handshake_headers": 128,
+        "refusal_body": 1_024,
+        "message_bytes": 1_048_576,
+        "message_fragments": 128,
+        "control_frames_per_second": 50,
+        "json_bytes": 65_536,
+        "json_depth": 32,
+        "json_digits": 32,
+        "json_members": 1_024,
+        "text_chars": 4_096,
+        "bad_frames_per_minute": 10,
+        "pending_requests": 256,
+        "remembered_ids": 1_024,
+        "waiting_notices": 256,
+        "audio_in_seconds": 10.0,
+        "audio_in_channels": 8,
+        "audio_out_bytes": 1_048_576,
+        "credit_seconds": 2.0,
+        "frame_bytes": 65_536,
+        "calls": 1_000,
+        "actions_per_call": 256,
+        "legs_per_dial": 256,
+        "tracked_messages": 1_000,
+        "early_states": 256,
+        "queued_requests": 500,
+        "transcript_bytes": 16_777_216,
+        "transcript_entries": 100_000,
+    }
+
+
+def test_relay_has_larger_frames_and_the_same_bounds_otherwise() -> None:
+    larger = {"message_bytes": 10_485_760, "json_bytes": 10_485_760, "json_depth": 64, "json_members": 16_384}
+    assert attrs.asdict(RELAY_LIMITS) == attrs.asdict(DEFAULT_LIMITS) | larger | {"pending_requests": 1_024}
 
 
 def test_bounds_are_changed_by_making_others() -> None:

@@ -1,4 +1,7 @@
-"""Which tests reach which line of the core, and how long each takes; measured once, kept until a file changes."""
+"""Which tests reach which line of the core, and how long each takes.
+
+A file of tests is measured once and again when it changes; everything is when something they share does.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ import os
 import sys
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import coverage
 import pytest
@@ -26,8 +30,10 @@ TESTS = [
 
 @dataclass
 class Reach:
-    """What is known of the tests."""
+    """What is known of the tests, and of which state of the files."""
 
+    shared: str = ""
+    files: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     imported: list[str] = field(default_factory=list)
@@ -86,38 +92,72 @@ class _Measuring:
 
 
 def measure() -> Reach:
-    """What is kept, or a new measurement if the core or a test has changed since."""
-    print_ = hashlib.sha256()
-    folders = [ROOT / one for one in (*TESTS, "tests/world", "tests/conftest.py", "telcoflow_anyio", "telcoflow_proto")]
-    for path in sorted({path for one in folders for path in ([one] if one.is_file() else one.rglob("*.py"))}):
-        print_.update(path.read_bytes())
-    kept = KEPT / f"reach-{print_.hexdigest()[:16]}.json"
-    if not kept.exists():
-        print("==> measuring which tests reach which line", flush=True)
+    """What is kept, after measuring what has changed since."""
+    kept = KEPT / "reach.json"
+    reach = _unpacked(json.loads(kept.read_text(encoding="utf-8"))) if kept.exists() else Reach()
+    now = _state()
+    if reach.shared != now.shared:
+        reach = Reach()
+    stale = [file for file, state in now.files.items() if reach.files.get(file) != state]
+    if stale:
+        print(f"==> measuring which lines the tests of {len(stale)} files reach", flush=True)
         KEPT.mkdir(exist_ok=True)
         child = os.fork()
         if child == 0:
             plugin = _Measuring()
-            with_pytest(TESTS, plugin)
-            reach = plugin.finish()
-            numbers = {test: number for number, test in enumerate(["", *reach.seconds])}
-            packed = {
-                path: {line: [numbers[test] for test in tests] for line, tests in lines.items()}
-                for path, lines in reach.tests.items()
-            }
-            content = {"tests": list(numbers), "lines": packed, "seconds": reach.seconds}
-            content |= {"failed": reach.failed, "imported": reach.imported}
-            kept.write_text(json.dumps(content), encoding="utf-8")
+            with_pytest(stale, plugin)
+            kept.write_text(json.dumps(_packed(_merged(reach, plugin.finish(), now, stale))), encoding="utf-8")
             os._exit(0)
         os.waitpid(child, 0)
-    content = json.loads(kept.read_text(encoding="utf-8"))
-    names: list[str] = content["tests"]
+        reach = _unpacked(json.loads(kept.read_text(encoding="utf-8")))
+    return reach
+
+
+def _state() -> Reach:
+    """Every file as it is now; nothing measured."""
+    folders = [ROOT / one for one in (*TESTS, "tests/world", "tests/conftest.py", "telcoflow_anyio", "telcoflow_proto")]
+    paths = sorted({path for one in folders for path in ([one] if one.is_file() else one.rglob("*.py"))})
+    prints = {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    files = {file: state for file, state in prints.items() if "/test_" in file}
+    shared = hashlib.sha256(json.dumps([one for one in prints.items() if one[0] not in files]).encode()).hexdigest()
+    return Reach(shared=shared, files=files)
+
+
+def _merged(old: Reach, new: Reach, now: Reach, stale: list[str]) -> Reach:
+    def is_kept(test: str) -> bool:
+        file = test.partition("::")[0]
+        return file in now.files and file not in stale
+
+    tests = {path: dict(lines) for path, lines in new.tests.items()}
+    for path, lines in old.tests.items():
+        for line, found in lines.items():
+            here = tests.setdefault(path, {})
+            here[line] = sorted({*here.get(line, ()), *(test for test in found if not test or is_kept(test))})
     return Reach(
-        seconds=content["seconds"],
-        failed=content["failed"],
-        imported=content["imported"],
-        tests={
-            path: {int(line): [names[number] for number in numbers] for line, numbers in lines.items()}
-            for path, lines in content["lines"].items()
-        },
+        shared=now.shared,
+        files=now.files,
+        seconds={test: one for test, one in old.seconds.items() if is_kept(test)} | new.seconds,
+        failed=[test for test in old.failed if is_kept(test)] + new.failed,
+        imported=sorted({*old.imported, *new.imported}),
+        tests=tests,
     )
+
+
+def _packed(reach: Reach) -> dict[str, object]:
+    """Numbers instead of names, which makes a tenth."""
+    names = ["", *reach.seconds]
+    numbers = {test: number for number, test in enumerate(names)}
+    lines = {
+        path: {line: [numbers[test] for test in tests] for line, tests in found.items()}
+        for path, found in reach.tests.items()
+    }
+    return asdict(replace(reach, tests={})) | {"names": names, "tests": lines}
+
+
+def _unpacked(content: dict[str, Any]) -> Reach:
+    names: list[str] = content.pop("names")
+    content["tests"] = {
+        path: {int(line): [names[number] for number in tests] for line, tests in lines.items()}
+        for path, lines in content["tests"].items()
+    }
+    return Reach(**content)
