@@ -53,7 +53,8 @@ def verdict_in_place(module: Path) -> Callable[[str], tuple[str, str]]:
     def judge(source: str) -> tuple[str, str]:
         def work(say: running.Say) -> None:
             def run(items: dict[str, pytest.Item]) -> None:
-                running.in_place(module, list(items.values()), {}, source, say)
+                changing = partial(running.change, running.live_functions([module])[module], module)
+                running.in_place(changing, list(items.values()), {}, source, say)
 
             running.with_pytest([str(module.parent)], running.Collected(run))
 
@@ -88,6 +89,14 @@ def test_a_change_that_never_ends_times_out(verdict_in_place: Callable[[str], tu
 
 def test_a_change_outside_functions_is_not_made_in_place(verdict_in_place: Callable[[str], tuple[str, str]]) -> None:
     assert verdict_in_place(MODULE.replace("LEAST = 0", "LEAST = 1")) == ("unchanged", "")
+
+
+def test_without_a_change_the_tests_run_all_the_same(
+    module: Path, verdict_in_place: Callable[[str], tuple[str, str]]
+) -> None:
+    assert verdict_in_place("") == ("survived", "")
+    (module.parent / "test_measured.py").write_text(TESTS.replace("== 3", "== 4"))
+    assert verdict_in_place("") == ("killed", "test_measured.py::test_steps")
 
 
 def test_a_change_outside_functions_is_made_by_importing(

@@ -17,7 +17,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import NoReturn
@@ -83,9 +83,11 @@ def judge(items: Sequence[pytest.Item], seconds: dict[str, float], say: Say) -> 
     os._exit(0)
 
 
-def in_place(path: Path, items: Sequence[pytest.Item], seconds: dict[str, float], source: str, say: Say) -> NoReturn:
-    """Change the live functions of a module and run tests; needs a process that has collected them."""
-    if not change_live_functions(path, source) and source != path.read_text(encoding="utf-8"):
+def in_place(
+    changing: Callable[[str], bool], items: Sequence[pytest.Item], seconds: dict[str, float], source: str, say: Say
+) -> NoReturn:
+    """Change live functions, given a source, and run tests; needs a process that has collected them."""
+    if source and not changing(source):
         os._exit(3)
     judge(items, seconds, say)
 
@@ -97,16 +99,24 @@ def _codes(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:
             yield from _codes(inner)
 
 
-def change_live_functions(path: Path, source: str) -> bool:
-    """Give the functions of a module their changed code; whether there were any to change."""
+def live_functions(paths: Iterable[Path]) -> dict[Path, list[FunctionType]]:
+    """Every function there is of some modules; to be asked before `gc.freeze`, which hides them."""
+    found: dict[str, list[FunctionType]] = {str(path): [] for path in paths}
+    for one in gc.get_objects():
+        if isinstance(one, FunctionType) and one.__code__.co_filename in found:
+            found[one.__code__.co_filename].append(one)
+    return {Path(file): functions for file, functions in found.items()}
+
+
+def change(functions: Iterable[FunctionType], path: Path, source: str) -> bool:
+    """Give functions the code they have in a changed module; whether there was any to change."""
     changed = dict(_codes(compile(source, path, "exec", dont_inherit=True)))
     found = False
-    for one in gc.get_objects():
-        if isinstance(one, FunctionType) and one.__code__.co_filename == str(path):
-            code = changed.get((one.__code__.co_qualname, one.__code__.co_firstlineno))
-            if code is not None and code != one.__code__ and code.co_freevars == one.__code__.co_freevars:
-                one.__code__ = code
-                found = True
+    for one in functions:
+        code = changed.get((one.__code__.co_qualname, one.__code__.co_firstlineno))
+        if code is not None and code != one.__code__ and code.co_freevars == one.__code__.co_freevars:
+            one.__code__ = code
+            found = True
     return found
 
 
@@ -128,8 +138,8 @@ class Importing(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The changed module, and no other."""
-        if fullname != self._name:
+        """The changed module, given a source, and no other."""
+        if fullname != self._name or not self._loader.source:
             return None
         return importlib.util.spec_from_file_location(fullname, self._loader.path, loader=self._loader)
 
