@@ -6,7 +6,9 @@ from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.client import ClientMachine
 from telcoflow_proto.client_events import CallOffered, CallUnreachable, ClaimLost, SessionLost
 from telcoflow_proto.client_table import ClientState
-from telcoflow_proto.control.events import RequestDone
+from telcoflow_proto.config import ClientConfig
+from telcoflow_proto.control.connection import ControlServerConnection
+from telcoflow_proto.control.events import RequestDone, SetupRequested
 from telcoflow_proto.control.messages import (
     CallFlow,
     MessageIn,
@@ -14,6 +16,7 @@ from telcoflow_proto.control.messages import (
     SessionClosed,
     SessionInfo,
     SessionNotice,
+    Setup,
     SetUpCallFlow,
 )
 from telcoflow_proto.door import FrameDropped
@@ -66,6 +69,23 @@ def test_it_connects_and_sets_up() -> None:
     assert board.taken() == [ClientReady(attempt=0)]
     assert board.machine.state is ClientState.READY
     assert board.machine.next_deadline() == 115
+
+
+def test_it_sets_up_with_what_is_configured() -> None:
+    config = ClientConfig.sandbox(
+        api_key="k", connector_uuid="c", base_url="ws://localhost:8080", sample_rate=8000, audio_mode="isolated"
+    )
+    machine = ClientMachine(config, entropy=counting())
+    machine.connect(now=1)
+    machine.start(now=1)
+    service = ControlServerConnection(entropy=counting())
+    service.start(now=1)
+    service.receive_data(machine.data_to_send(now=1), now=1)
+    service.accept(now=1)
+    machine.receive_data(service.data_to_send(now=1), now=1)
+    service.receive_data(machine.data_to_send(now=1), now=1)
+    setups = [event.setup for event in service.events() if isinstance(event, SetupRequested)]
+    assert setups == [Setup(sample_rate=8000, audio_mode="isolated")]
 
 
 @pytest.mark.parametrize("how", ["no transport", "silent", "eof", "refused"])
@@ -172,7 +192,7 @@ def test_a_claim_that_is_lost_is_told() -> None:
     board.later(4)
     board.carry()
     board.later(27)
-    assert board.machine.statistics().claims_lost >= 1
+    assert board.machine.statistics().claims_lost == 2
 
 
 def test_a_session_that_ends_right_behind_its_claim_is_not_readied() -> None:

@@ -113,3 +113,52 @@ def test_who_only_takes_calls_over_needs_no_credentials() -> None:
     for wrong, field in (({"sample_rate": 1}, "sample_rate"), ({"base_url": "ws://x.example"}, "base_url")):
         with pytest.raises(ValueError, match=field):
             ClientConfig.for_handover(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("config", "given"),
+    [
+        (
+            sandbox(sample_rate=8000, buffer_size=4096, audio_mode="isolated", ca_path="ca", media_hosts=["m.example"]),
+            {"connector_uuid": "uuid", "sample_rate": 8000, "buffer_size": 4096, "audio_mode": "isolated"},
+        ),
+        (
+            production(
+                sample_rate=16000, buffer_size=64 << 20, audio_mode="isolated", ca_path="ca", media_hosts=["m.example"]
+            ),
+            {
+                "cert_path": "cert",
+                "key_path": "key",
+                "sample_rate": 16000,
+                "buffer_size": 64 << 20,
+                "audio_mode": "isolated",
+            },
+        ),
+        (
+            Configured.for_handover(sample_rate=16000, audio_mode="isolated", ca_path="ca", media_hosts=["m.example"]),
+            {"sample_rate": 16000, "buffer_size": 1 << 20, "audio_mode": "isolated"},
+        ),
+        (
+            Configured.for_handover(ca_path="ca", media_hosts=["m.example"]),
+            {"sample_rate": 24000, "buffer_size": 1 << 20, "audio_mode": "mixed"},
+        ),
+    ],
+)
+def test_what_is_given_is_what_is_configured(config: ClientConfig, given: dict[str, object]) -> None:
+    found = attrs.asdict(
+        config, filter=lambda field, value: value is not None and field.name not in {"base", "api_key"}
+    )
+    hosts = ("*.agentao.com", "*.telcoflow.com") if type(config) is ClientConfig else ()
+    assert found == {**given, "ca_path": "ca", "media_hosts": ("m.example", *hosts)}
+
+
+def test_the_buffer_has_a_least_and_a_largest_size() -> None:
+    for size in (4095, (64 << 20) + 1):
+        with pytest.raises(ValueError, match="4096 to 67108864 bytes"):
+            sandbox(buffer_size=size)
+
+
+def test_only_slashes_are_cut_from_the_end_of_a_base_url() -> None:
+    config = sandbox(base_url="wss://here.example/FAX//")
+    assert config.base.target == "/FAX"
+    assert config.control_url.target == "/FAX" + CONTROL_PATH

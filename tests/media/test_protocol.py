@@ -98,9 +98,10 @@ def test_audio_of_a_client_that_did_not_hear_of_the_end_yet_is_no_fault() -> Non
 
 def test_audio_before_the_answer_is_unexpected_at_the_server() -> None:
     server = new_server()
-    server.receive_message(b"\0\1\0", now=T0)
-    assert heard(server) == []
-    assert server.unexpected == 1
+    for count in (1, 2):
+        server.receive_message(b"\0\1\0", now=T0)
+        assert heard(server) == []
+        assert server.unexpected == count
 
 
 def test_a_slow_reader_loses_the_oldest_ten_seconds_are_kept() -> None:

@@ -470,6 +470,8 @@ def test_peer_bug_r06_an_event_nobody_can_read_is_acknowledged_and_dropped(param
     (dropped,) = seen(client)
     assert isinstance(dropped, FrameDropped)
     assert len(str(dropped.error)) < 200
+    assert isinstance(dropped.error, RemoteProtocolError)
+    assert dropped.error.close_code == 1007
     assert (client.bad_frames, client.unexpected, client.state) == (1, 0, RelayState.READY)
 
 

@@ -14,12 +14,14 @@ from telcoflow_proto.errors import HandshakeRefused, LimitExceeded, PeerSilent, 
 from telcoflow_proto.handshake import UpgradeRequested
 from telcoflow_proto.jsontext import Json
 from telcoflow_proto.limits import RELAY_LIMITS
+from telcoflow_proto.origin import parse_ws_url
 from telcoflow_proto.relay.connection import RelayClientConnection
 from telcoflow_proto.relay.jsonrpc import Id
 from telcoflow_proto.relay.messages import (
     Authenticated,
     AuthenticationRefused,
     ConnectRequested,
+    Credentials,
     EventAcknowledged,
     EventArrived,
     Replied,
@@ -29,7 +31,7 @@ from telcoflow_proto.relay.messages import (
 from telcoflow_proto.relay.table import RelayState
 from telcoflow_proto.replies import Outcome
 from telcoflow_proto.roles import Role
-from tests.core.support import close_frame, frame, frames_in, pieces
+from tests.core.support import close_frame, counting, frame, frames_in, pieces
 from tests.relay.ends import (
     PROJECT,
     T0,
@@ -61,6 +63,14 @@ def test_the_upgrade_carries_no_credentials() -> None:
     assert "protocol:" not in head.lower()
     assert TOKEN not in head
     assert PROJECT not in head
+
+
+def test_the_upgrade_goes_to_the_path_of_the_url() -> None:
+    client = RelayClientConnection(
+        url=parse_ws_url("wss://relay.example/api/relay/ws"), credentials=Credentials(), entropy=counting()
+    )
+    client.start(now=T0)
+    assert client.data_to_send(now=T0).startswith(b"GET /api/relay/ws HTTP/1.1\r\n")
 
 
 def test_a_whole_session() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import libcst as cst
+import libcst.matchers as m
 from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.mutators import mutation_operators, operator_string
 
@@ -97,8 +98,11 @@ def _is_text(node: cst.CSTNode) -> bool:
     )
 
 
-def _changes_text(old: cst.CSTNode, new: cst.CSTNode) -> bool:
-    """Whether an argument that is a text for people was replaced or dropped."""
+def _is_pointless(old: cst.CSTNode, new: cst.CSTNode) -> bool:
+    """Whether an argument that is a text for people was changed, or a case that cannot be reached was dropped."""
+    if isinstance(old, cst.Match) and isinstance(new, cst.Match):
+        (dropped,) = [one for one in old.cases if not any(one is kept for kept in new.cases)]
+        return m.findall(dropped, m.Call(func=m.Name("assert_never"))) != []
     if not isinstance(old, cst.Call) or not isinstance(new, cst.Call):
         return False
     changed = [one for one in old.args if not any(one is kept for kept in new.args)]
@@ -160,7 +164,7 @@ class _Finder(cst.CSTVisitor):
             return False
         for kind, operator in self._operators:
             if isinstance(node, kind):
-                self.changes += [(node, new) for new in operator(node) if not _changes_text(node, new)]
+                self.changes += [(node, new) for new in operator(node) if not _is_pointless(node, new)]
         return True
 
     def on_leave(self, original_node: cst.CSTNode) -> None:
