@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from telcoflow_anyio.relay import RelayClient
-from telcoflow_proto.client_events import ClientLost, ClientReady
 from telcoflow_proto.exceptions import RelayConnectionError
+from telcoflow_proto.life_events import ClientLost, ClientReady
 from telcoflow_proto.relay.action import Action
 from tests.adapters.acts import outcome, until
 from tests.core.loopless import Task
