@@ -31,7 +31,7 @@ class AsyncioSocket(Lane, asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._door: Door | None = None
         self._settle: Callable[[], None] = _nothing
-        self._due = True  # until there is a machine, there is nothing to wake
+        self._due = self._writing = False
         self._full = False
         self._over = asyncio.Event()
         self._gone = asyncio.Event()
@@ -68,21 +68,24 @@ class AsyncioSocket(Lane, asyncio.BufferedProtocol):
         finally:
             self._transport.abort()
 
-    def wake(self) -> None:
-        """There may be something to write, or it may be over: look at the end of this turn of the loop."""
+    def wake(self) -> bool:
+        """Look at the end of this turn of the loop, and settle then."""
+        if self._writing:
+            return False
         if not self._due:
             self._due = True
             self._loop.call_soon(self._flush)
+        return True
 
     def _flush(self) -> None:
         door, transport = self._door, self._transport
         if door is None or transport is None:
             return
-        self._due = True  # what settling wakes is looked at here
+        self._due, self._writing = False, True
         while not self._full and (data := door.data_to_send(now=self._loop.time())):
             transport.write(data)
-            self._settle()
-        self._due = False
+        self._settle()
+        self._writing = False
         if door.closed:
             self._over.set()
             if not self._full:

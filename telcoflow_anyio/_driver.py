@@ -41,8 +41,11 @@ class Lane(ABC):
         """Carry from the start to the end of the connection, and close the transport, also when it is stuck."""
 
     @abstractmethod
-    def wake(self) -> None:
-        """Look again: there may be something to write, or it may be over. Never waits."""
+    def wake(self) -> bool:
+        """Look again: there may be something to write, or it may be over. Never waits.
+
+        Returns True if it settles afterwards, so that nobody need look for deadlines before.
+        """
 
 
 @final
@@ -86,14 +89,17 @@ class Carrier:
         self._more = anyio.Event()
         self._closed = anyio.Event()
 
-    def wake(self) -> None:
-        """Look again: there may be something to write, or it may be over. Never waits."""
+    def wake(self) -> bool:
+        """Look again: there may be something to write, or it may be over. Never waits.
+
+        Returns True if it settles afterwards, so that nobody need look for deadlines before.
+        """
         if self._lane is not None:
-            self._lane.wake()
-            return
+            return self._lane.wake()
         self._more.set()
         if self._door.closed:
             self._closed.set()
+        return False
 
     async def run(self, stream: ByteStream | Lane) -> None:
         """Carry from the start to the end of the connection, and close the stream, also when it is stuck."""

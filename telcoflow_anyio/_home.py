@@ -203,9 +203,8 @@ class Home(Tenant):
         return self._loop.new_bell()
 
     def _woken(self) -> None:
-        self._alarm.wake()
-        if self._carrier is not None:
-            self._carrier.wake()
+        if self._carrier is None or not self._carrier.wake():
+            self._alarm.wake()
 
     def _time_limit(self, seconds: float | None) -> AbstractContextManager[TimeLimit]:
         return anyio.move_on_after(math.inf if seconds is None else seconds)

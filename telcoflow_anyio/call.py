@@ -98,8 +98,8 @@ class ActiveCall(BaseCall):
             if not self._client.start_shielded(self.carry):
                 self._media.fail_transport("its client is not connected", now=self._clock())
                 self.settle()
-        self._alarm.wake()
-        self._carrier.wake()
+        if not self._carrier.wake():
+            self._alarm.wake()
 
     def _ended(self, end: CallEnded) -> None:
         self.log.info("the call is over: %s", end.reason)

@@ -245,8 +245,7 @@ class BaseCall(CallAudio):
 
     def settle(self) -> None:
         """Report what the media connection has to report; call after everything that touches it."""
-        ours = (event for event in self._media.events() if not isinstance(event, UpgradeRequested))  # a server's affair
-        for event in ours:
+        for event in self._media.events():
             match event:
                 case AudioArrived():
                     self._bells.ring(event.channel)
@@ -262,6 +261,8 @@ class BaseCall(CallAudio):
                         self._bells.ring_all()
                 case CallChanged() | CallFailedToMove() | CallErrorReported() | CallEnded():
                     self._report(event)
+                case UpgradeRequested():  # a server's affair
+                    pass
                 case _:
                     assert_never(event)
         self._bells.ring(ROOM)
@@ -295,10 +296,6 @@ class BaseCall(CallAudio):
     @abstractmethod
     def _run_handler(self, call: Callable[[], object], event: str) -> None:
         """Run a user's handler in a task of its own, soon."""
-
-    @abstractmethod
-    def _woken(self) -> None:
-        """Something may have to be written, or a deadline moved; open the transport if that is wanted."""
 
     @abstractmethod
     def _ended(self, end: CallEnded) -> None:

@@ -47,7 +47,7 @@ class CallAudio(ABC):
             raise BufferClosedError(str(error)) from None
         except LocalProtocolError as error:
             raise WSSCallStateError(str(error)) from None
-        self.settle()
+        self._woken()
 
     async def wait_for_room(self, size: int) -> None:
         """Wait until ``size`` bytes can be queued.
@@ -146,14 +146,11 @@ class CallAudio(ABC):
 
         Before the answer it waits; when the call ends, or its connection is lost, it ends quietly.
         """
-        return AudioStream(lambda: self._next_chunk(channel))
-
-    async def _next_chunk(self, channel: int) -> bytes | None:
-        while (chunk := self._media.next_audio(channel)) is None:
-            if self._media.over:
-                return None
-            await self._bells.wait(channel)
-        return chunk
+        return AudioStream(
+            take=lambda: self._media.next_audio(channel),
+            over=lambda: self._media.over,
+            wait=lambda: self._bells.wait(channel),
+        )
 
     async def record(self, path: str | PathLike) -> Recording:
         """Record the call to a stereo WAV file: the agent left, the caller right, on one clock.
@@ -182,6 +179,10 @@ class CallAudio(ABC):
         return self._media.over
 
     # ------------------------------------------------------------------ what the call supplies
+
+    @abstractmethod
+    def _woken(self) -> None:
+        """Something may have to be written, or a deadline moved; open the transport if that is wanted."""
 
     @abstractmethod
     def settle(self) -> None:

@@ -69,6 +69,7 @@ class Machine(Generic[State, Word]):
     def __init__(self, table: Table[State, Word], role: Role) -> None:
         self._table = table
         self._role = role
+        self._peer = role.peer
         self.state: State = table.start
 
     def check(self, message: Word) -> Row[State, Word]:
@@ -93,7 +94,7 @@ class Machine(Generic[State, Word]):
 
     def hear(self, message: Word) -> Row[State, Word] | None:
         """Move as the peer's message commands; None, and no move, where the table has no such cell."""
-        row = self._table.find(self.state, self._role.peer, message)
+        row = self._table.find(self.state, self._peer, message)
         if row is not None:
             self.state = row.next_state
         return row

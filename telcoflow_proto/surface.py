@@ -93,16 +93,21 @@ AudioSource = bytes | bytearray | memoryview | str | PathLike | Iterable[bytes] 
 class AudioStream:
     """The audio of one channel, chunk by chunk as it came; ends quietly when the call ends."""
 
-    def __init__(self, next_chunk: Callable[[], Awaitable[bytes | None]]) -> None:
-        self._next_chunk = next_chunk
+    def __init__(
+        self, *, take: Callable[[], bytes | None], over: Callable[[], bool], wait: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._take = take
+        self._over = over
+        self._wait = wait
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
-        chunk = await self._next_chunk()
-        if chunk is None:
-            raise StopAsyncIteration
+        while (chunk := self._take()) is None:
+            if self._over():
+                raise StopAsyncIteration
+            await self._wait()
         return chunk
 
 

@@ -58,14 +58,18 @@ class _Turn:
         self.sockets: set[PolledSocket] = set()
         self.selector = selectors.DefaultSelector()
         self.scope = trio.CancelScope()
+        self.over = False
         self._due: list[PolledSocket] = []
         self._writer: trio.lowlevel.Task | None = None
 
     async def run(self) -> None:
-        with self.selector, self.scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write)
-                await self._read()
+        try:
+            with self.selector, self.scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    await self._read()
+        finally:
+            self.over = True
 
     def write_soon(self, sock: "PolledSocket") -> None:
         """Write what this socket has to say once everybody had a turn."""
@@ -108,16 +112,16 @@ class PolledSocket(Lane):
         self._settle: Callable[[], None]
         self._left = b""
         self._watched = 0
-        self._due = True  # until there is a machine, there is nothing to wake
+        self._due = self._writing = False
         self._over = trio.Event()
         self._written = trio.Event()
 
     async def carry(self, door: Door, settle: Callable[[], None]) -> None:
         """Carry from the start to the end of the connection, and close the socket, also when it is stuck."""
+        self._door, self._settle = door, settle
         try:
             if door.closed:
                 return  # it ended while the socket was being connected
-            self._door, self._settle = door, settle
             door.start(now=trio.current_time())
             self._turn = self._poller.attach(self)
             self.write(trio.current_time())
@@ -129,12 +133,16 @@ class PolledSocket(Lane):
             self._turn = None
             self._poller.detach(self)
             self._sock.close()
+            del self._door, self._settle  # the poller's tasks may remember this socket until the next one is ready
 
-    def wake(self) -> None:
-        """There may be something to write, or it may be over: look at the end of this turn."""
-        if not self._due and self._turn is not None:
+    def wake(self) -> bool:
+        """Look at the end of this turn, and settle then."""
+        if self._writing or self._turn is None:
+            return False
+        if not self._due:
             self._due = True
             self._turn.write_soon(self)
+        return True
 
     # ------------------------------------------------------------------ what the poller calls
 
@@ -150,7 +158,7 @@ class PolledSocket(Lane):
         """Write what is due, as far as the system takes it."""
         if self._turn is None:
             return
-        self._due = True
+        self._due, self._writing = False, True
         try:
             while self._left or self._take(now):
                 sent = self._sock.send(self._left)
@@ -159,7 +167,8 @@ class PolledSocket(Lane):
             pass
         except OSError as error:
             self._break(error, now)
-        self._due = False
+        self._settle()
+        self._writing = False
         if self._door.closed:
             self._over.set()
             if not self._left:
@@ -175,8 +184,6 @@ class PolledSocket(Lane):
             self._left = self._tls.encrypt(data) if data else self._tls.pending()
         else:
             self._left = data
-        if data:
-            self._settle()
         return bool(self._left)
 
     def _receive(self, now: float) -> None:
@@ -198,10 +205,9 @@ class PolledSocket(Lane):
     def _break(self, error: OSError, now: float) -> None:
         self._left = b""
         self._door.fail_transport(f"the connection broke: {error}", now=now)
-        self._settle()
 
     def _watch(self, events: int) -> None:
-        if events == self._watched or self._turn is None:
+        if events == self._watched or self._turn is None or self._turn.over:
             return
         selector = self._turn.selector
         if not self._watched:

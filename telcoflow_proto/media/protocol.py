@@ -82,9 +82,12 @@ class MediaProtocol(MessageDoor[MediaEvent | AudioArrived], Generic[MediaEvent])
         return self._inbox(channel).next()
 
     def _inbox(self, channel: int) -> Inbox:
-        if channel not in range(self._channels):
-            raise ValueError(f"channel {channel} does not exist: this call has 0 to {self._channels - 1}")
-        return self._inboxes.setdefault(channel, Inbox(capacity=self._capacity))
+        inbox = self._inboxes.get(channel)
+        if inbox is None:
+            if channel not in range(self._channels):
+                raise ValueError(f"channel {channel} does not exist: this call has 0 to {self._channels - 1}")
+            inbox = self._inboxes[channel] = Inbox(capacity=self._capacity)
+        return inbox
 
     def _on_text(self, text: str, now: float) -> None:
         message = decode_media(text, sender=self.role.peer, limits=self._limits)
@@ -106,7 +109,7 @@ class MediaProtocol(MessageDoor[MediaEvent | AudioArrived], Generic[MediaEvent])
             return
         self._frames_received += 1
         pcm = data[1:]
-        if (self._inboxes.get(channel) or self._inbox(channel)).put(pcm):
+        if self._inbox(channel).put(pcm):
             self._events.append(_ARRIVED[channel])
         self._on_audio(channel, pcm, now)
 

@@ -49,10 +49,14 @@ def test_a_path_is_a_text_or_says_itself(path: str | Path) -> None:
 def test_a_stream_ends_where_there_is_no_chunk_and_stays_ended() -> None:
     chunks = [b"\1\1", b"\2\2"]
 
-    async def next_chunk() -> bytes | None:
-        return chunks.pop(0) if chunks else None
+    waited: list[bool] = []
 
-    stream = AudioStream(next_chunk)
+    async def wait() -> None:
+        waited.append(True)
+
+    stream = AudioStream(
+        take=lambda: chunks.pop(0) if waited and chunks else None, over=lambda: bool(waited) and not chunks, wait=wait
+    )
 
     async def listen() -> list[bytes]:
         return [chunk async for chunk in stream]

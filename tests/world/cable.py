@@ -38,6 +38,7 @@ class CableDial:
         with theirs:
             async with anyio.create_task_group() as group:
                 group.start_soon(_down, stream, theirs)
+                group.start_soon(_watch, stream, group)
                 await _up(stream, theirs)
                 group.cancel_scope.cancel()
             if stream.connection.broken and not stream.connection.cut:
@@ -50,21 +51,19 @@ async def _up(stream: NetStream, theirs: socket.socket) -> None:
     """From the client to the service, until the client closes or the connection breaks."""
     try:
         while True:
-            async with anyio.create_task_group() as group:
-                group.start_soon(_watch, stream, group)
-                await anyio.wait_readable(theirs)
-                group.cancel_scope.cancel()
-            if stream.connection.broken:
-                return
+            await anyio.wait_readable(theirs)
             data = theirs.recv(_CHUNK)
             if not data:
                 return
-            sent = False
-            async with anyio.create_task_group() as group:
-                group.start_soon(_notice_close, theirs, group)
+            sent = stream.room >= len(data) or stream.connection.broken
+            if sent:
                 await stream.send(data)
-                sent = True
-                group.cancel_scope.cancel()
+            else:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(_notice_close, theirs, group)
+                    await stream.send(data)
+                    sent = True
+                    group.cancel_scope.cancel()
             if not sent:
                 return
     except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -86,7 +85,7 @@ async def _notice_close(theirs: socket.socket, group: TaskGroup) -> None:
 
 
 async def _watch(stream: NetStream, group: TaskGroup) -> None:
-    """End the wait for the client when the connection breaks."""
+    """End everything when the connection breaks."""
     pipe = stream.connection.pipes[0]
     while not stream.connection.broken or stream.connection.cut:
         await pipe.changed.wait()

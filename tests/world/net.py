@@ -173,6 +173,11 @@ class NetStream(ByteStream):
                     raise anyio.EndOfStream
             await pipe.changed.wait(until)
 
+    @property
+    def room(self) -> int:
+        """Bytes that can be sent without waiting."""
+        return self.connection.net.byte_cap - self._outgoing.buffered
+
     async def send(self, item: bytes) -> None:
         assert not self._sending, "two tasks write to one stream"
         self._sending = True
