@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import final
 
+from telcoflow_proto.exceptions import RelayError
 from telcoflow_proto.jsontext import Json
 from telcoflow_proto.relay.events import MessageReceiveEvent, MessageStateEvent, RelayEvent
 from telcoflow_proto.relay.host import RelayHost
@@ -88,16 +89,16 @@ class Message:
     async def wait(self, timeout: float | None = None) -> RelayEvent:
         """Wait for the final state and return its event.
 
-        Raises TimeoutError after ``timeout`` seconds, which changes nothing, and RuntimeError for a message that
+        Raises TimeoutError after ``timeout`` seconds, which changes nothing, and RelayError for a message that
         came in, or whose client was closed first: nothing more will be told of it.
         """
         if self._host is None or self.direction == "inbound":
-            raise RuntimeError("a message that came in has no further state to wait for")
+            raise RelayError(-1, "a message that came in has no further state to wait for")
         with self._host.time_limit(timeout):
             while not self.is_done:
                 await self._host.bells.wait(self)
         if self._lost:
-            raise RuntimeError(f"the state of message {self.message_id} will never be known: {self._lost}")
+            raise RelayError(-1, f"the state of message {self.message_id} will never be known: {self._lost}")
         if self._result is None:
             raise TimeoutError(f"message {self.message_id} is still {self.state} after {timeout} s")
         return self._result

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from telcoflow_proto.exceptions import RelayError
 from telcoflow_proto.relay.events import MessageReceiveEvent, MessageStateEvent, RelayEvent
 from telcoflow_proto.relay.message import Message
 from tests.core.loopless import Task, TimeUp
@@ -71,7 +72,7 @@ def test_a_message_that_came_in_has_nothing_to_wait_for() -> None:
         Message.received(MessageReceiveEvent(event_type="messaging.receive"), host()),
         Message(message_id="m1", direction="outbound"),
     ):
-        with pytest.raises(RuntimeError, match="no further state"):
+        with pytest.raises(RelayError, match="no further state"):
             Task(message.wait()).outcome()
 
 
@@ -125,7 +126,7 @@ def test_a_message_that_was_given_up_says_so_to_who_waits() -> None:
     assert message.is_done
     assert message.result is None
     for task in (early, Task(message.wait())):
-        with pytest.raises(RuntimeError, match="will never be known: the client was closed"):
+        with pytest.raises(RelayError, match="will never be known: the client was closed"):
             task.outcome()
 
 
