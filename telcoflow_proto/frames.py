@@ -2,6 +2,9 @@
 
 import struct
 
+TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
+"""Opcodes (RFC 6455 §5.2)."""
+
 _FIN = 0x80
 _MASK_BIT = 0x80
 _MEDIUM, _LONG, _MEDIUM_MOST = 126, 127, 0xFFFF

@@ -13,10 +13,9 @@ import enum
 import struct
 from collections import deque
 from collections.abc import Iterator
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import attrs
-from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFailed
 
 from telcoflow_proto.chance import Chance, Entropy
 from telcoflow_proto.errors import (
@@ -26,13 +25,16 @@ from telcoflow_proto.errors import (
     ProtocolError,
     RemoteProtocolError,
 )
-from telcoflow_proto.frames import frame_head, header_size, mask, read_header
-from telcoflow_proto.handshake import ClientHandshake, Headers, ServerHandshake, UpgradeRequested
+from telcoflow_proto.frames import BINARY, CLOSE, PING, PONG, TEXT, frame_head, header_size, mask, read_header
+from telcoflow_proto.handshake import Headers, UpgradeRequested
 from telcoflow_proto.limits import DEFAULT_LIMITS, Limits
 from telcoflow_proto.link_table import LINK_TABLE, LinkState, LinkWord
 from telcoflow_proto.machine import Machine
 from telcoflow_proto.roles import Role
 from telcoflow_proto.timers import Timers
+
+if TYPE_CHECKING:
+    from telcoflow_proto.upgrade import ServerHandshake
 
 
 @final
@@ -98,7 +100,7 @@ class _Timer(enum.Enum):
 _OPENING_WITHIN = {Role.CLIENT: 10.0, Role.SERVER: 5.0}
 _CLOSING_WITHIN = 2.0
 _ABNORMAL = 1006
-_TEXT_HEAD, _BINARY_HEAD, _MASK_BIT, _CONTROL_BIT = 0x81, 0x82, 0x80, 0x08
+_TEXT_HEAD, _BINARY_HEAD, _MASK_BIT, _CONTROL_BIT = 0x80 | TEXT, 0x80 | BINARY, 0x80, 0x08
 _DATA_HEADS = (_TEXT_HEAD, _BINARY_HEAD)
 _NO_STATUS, _REASON_BYTES = 1005, 123
 
@@ -123,6 +125,11 @@ class WebSocketLink:
         heartbeat: Heartbeat | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
+        # h11 and wsproto take longer to import than all of this package: a program that only asks for a name, or
+        # builds its configuration, need not wait for them.
+        from telcoflow_proto.rare_frames import RareFrames  # noqa: PLC0415
+        from telcoflow_proto.upgrade import ClientHandshake, ServerHandshake  # noqa: PLC0415
+
         self.role = role
         self._limits = limits
         self._chance = Chance(entropy)
@@ -137,7 +144,7 @@ class WebSocketLink:
             else None
         )
         self._server = ServerHandshake(limits=limits) if role is Role.SERVER else None
-        self._frames = FrameProtocol(client=role is Role.CLIENT, extensions=[])
+        self._rare = RareFrames(role)
         self._head = b""
         self._payload_left = 0
         self._parts: list[str | bytes] = []
@@ -209,9 +216,9 @@ class WebSocketLink:
         else:
             self._machine.say(LinkWord.MESSAGE)
             if isinstance(message, str):
-                self._say(Opcode.TEXT, message.encode())
+                self._say(TEXT, message.encode())
             else:
-                self._say(Opcode.BINARY, message)
+                self._say(BINARY, message)
 
     def data_to_send(self) -> bytes:
         """Take the bytes to write now; b"" if there are none."""
@@ -270,7 +277,7 @@ class WebSocketLink:
         for timer in self._timers.pop_due(now):
             if timer is _Timer.PING and self._heartbeat is not None:
                 self._machine.say(LinkWord.PING)
-                self._say(Opcode.PING, self._chance.draw(4))
+                self._say(PING, self._chance.draw(4))
                 self._timers.arm(_Timer.PONG, now + self._heartbeat.within)
             else:
                 self._give_up(timer)
@@ -306,7 +313,7 @@ class WebSocketLink:
             self._machine.hear(LinkWord.REQUEST)
             self._events.append(request)
 
-    def _server_handshake(self) -> ServerHandshake:
+    def _server_handshake(self) -> "ServerHandshake":
         assert self._server is not None  # noqa: S101 - a link has the handshake of its role
         return self._server
 
@@ -391,26 +398,20 @@ class WebSocketLink:
             raise LimitExceeded(f"a message is longer than {self._limits.message_bytes} bytes", close_code=1009)
 
     def _feed(self, piece: bytes) -> None:
-        self._frames.receive_bytes(piece)
-        try:
-            for frame in self._frames.received_frames():
-                payload = frame.payload
-                if frame.opcode is Opcode.PING and isinstance(payload, bytes):
-                    self._machine.hear(LinkWord.PING)
-                    if self.state is LinkState.OPEN:
-                        self._pong = payload
-                elif frame.opcode is Opcode.PONG:
-                    self._machine.hear(LinkWord.PONG)
-                elif isinstance(payload, tuple):
-                    self._hear_close(Close(code=int(payload[0]), reason=payload[1]))
-                else:
-                    self._parts.append(payload)
-                    if frame.message_finished:
-                        self._finish_message()
-        except ParseFailed as fault:
-            # What wsproto says of bad UTF-8 quotes the byte, and its place in a piece of arbitrary size.
-            said = "invalid UTF-8" if fault.code is CloseReason.INVALID_FRAME_PAYLOAD_DATA else fault
-            raise RemoteProtocolError(f"bad WebSocket frame: {said}", close_code=int(fault.code)) from None
+        for frame in self._rare.feed(piece):
+            payload = frame.payload
+            if frame.opcode == PING and isinstance(payload, bytes):
+                self._machine.hear(LinkWord.PING)
+                if self.state is LinkState.OPEN:
+                    self._pong = payload
+            elif frame.opcode == PONG:
+                self._machine.hear(LinkWord.PONG)
+            elif isinstance(payload, tuple):
+                self._hear_close(Close(code=int(payload[0]), reason=payload[1]))
+            else:
+                self._parts.append(payload)
+                if frame.message_finished:
+                    self._finish_message()
 
     def _finish_message(self) -> None:
         texts = [part for part in self._parts if isinstance(part, str)]
@@ -437,7 +438,7 @@ class WebSocketLink:
     def _say_pong(self) -> None:
         if self._pong is not None:
             self._machine.say(LinkWord.PONG)
-            self._say(Opcode.PONG, self._pong)
+            self._say(PONG, self._pong)
             self._pong = None
 
     def _say_close(self, close: Close) -> None:
@@ -445,9 +446,9 @@ class WebSocketLink:
         if close.code != _NO_STATUS:
             reason = close.reason.encode(errors="replace")[:_REASON_BYTES].decode(errors="ignore").encode()
             payload = struct.pack("!H", close.code) + reason
-        self._say(Opcode.CLOSE, payload)
+        self._say(CLOSE, payload)
 
-    def _say(self, opcode: Opcode, payload: bytes) -> None:
+    def _say(self, opcode: int, payload: bytes) -> None:
         masked = self.role is Role.CLIENT
         head = frame_head(opcode, len(payload), masked=masked)
         if masked:

@@ -8,8 +8,9 @@ import pytest
 
 from telcoflow_proto.chance import Chance
 from telcoflow_proto.errors import HandshakeRefused, LimitExceeded, LocalProtocolError, RemoteProtocolError
-from telcoflow_proto.handshake import ClientHandshake, Headers, ServerHandshake, UpgradeRequested, printable
+from telcoflow_proto.handshake import Headers, UpgradeRequested, printable
 from telcoflow_proto.limits import DEFAULT_LIMITS
+from telcoflow_proto.upgrade import ClientHandshake, ServerHandshake
 from tests.core.support import counting, pieces
 
 KEY = "AAECAwQFBgcICQoLDA0ODw=="  # what counting() gives
