@@ -6,9 +6,9 @@ from telcoflow_proto.backoff import Backoff
 
 
 @pytest.mark.parametrize(
-    ("attempt", "longest"), [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 16.0), (6, 30.0), (7, 30.0), (10**9, 30.0)]
+    ("attempt", "longest"), [(1, 5.0), (2, 7.5), (3, 11.25), (4, 16.875), (5, 25.3125), (6, 30.0), (10**9, 30.0)]
 )
-def test_the_longest_wait_doubles_up_to_the_ceiling(attempt: int, longest: float) -> None:
+def test_the_longest_wait_grows_by_half_up_to_the_ceiling(attempt: int, longest: float) -> None:
     assert Backoff().delay(attempt, fraction=1.0) == longest
 
 
@@ -27,6 +27,6 @@ def test_a_thousand_clients_spread_evenly() -> None:
 
 def test_all_spans_can_be_set() -> None:
     backoff = Backoff(first=1.0, ceiling=3.0, healthy_after=5.0)
-    assert backoff.delay(1, fraction=0.5) == 1.5
+    assert backoff.delay(1, fraction=0.5) == 2.0
     assert backoff.delay(9, fraction=1.0) == 3.0
     assert backoff.healthy_after == 5.0

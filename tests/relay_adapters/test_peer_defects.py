@@ -22,6 +22,7 @@ from telcoflow_anyio.relay import (
     RelayError,
     RelayTimeoutError,
 )
+from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.jsontext import JsonObject
 from tests.core.support import frames_in
 from tests.relay_adapters.acts import (
@@ -472,7 +473,7 @@ async def test_peer_r18_a_silent_peer_is_found_in_less_than_twenty_seconds(world
 
 
 async def test_peer_r20_a_request_made_offline_survives_attempts_that_fail(world: RelayWorld) -> None:
-    async with world.client() as client, meanwhile() as group:
+    async with world.client(backoff=Backoff(ceiling=2.0)) as client, meanwhile() as group:
         phone = await world.talk(client)
         world.refuse()
         await world.lose()

@@ -51,6 +51,8 @@ __all__ = ["ca", "trusted"]
 ROOT = Path(__file__).parents[2]
 ONE_CASE = pytest.mark.parametrize("case", CASES[:1], ids=lambda case: case.id)
 """For faults that take seconds: the adapters differ in their loops, and these faults are the kernel's."""
+_SOON = Backoff(ceiling=0.6)
+"""For clients that reconnect while the test waits in real time."""
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ async def talks(call: Any, there: ServiceCall, word: bytes = b"\1\1") -> None:
 async def test_D46_a_reset_of_either_connection_is_told_as_its_loss(case: Case) -> None:
     async with serving_plain() as (service, port, streams):
         with ChaosProxy(port) as proxy:
-            async with client_of(case, proxy.port) as client:
+            async with client_of(case, proxy.port, backoff=_SOON) as client:
                 call, there = await answered(service, client, proxy.port)
                 await talks(call, there)
                 control, media = proxy.pairs
@@ -350,7 +352,7 @@ async def test_D45_a_gateway_that_was_stopped_for_three_seconds_is_alive_and_one
 async def test_D50_a_gateway_killed_in_the_middle_of_audio_is_found_again(case: Case, figure: Figure) -> None:
     with gateway_process() as started, anyio.fail_after(40):
         port = started[0].port
-        async with client_of(case, port, backoff=Backoff(ceiling=2.0)) as client:
+        async with client_of(case, port, backoff=Backoff(ceiling=1.5)) as client:
             calls = taking(client)
             await until(lambda: calls, within=10)
             await calls[0].answer()
@@ -362,7 +364,7 @@ async def test_D50_a_gateway_killed_in_the_middle_of_audio_is_found_again(case: 
             started.append(await anyio.to_thread.run_sync(Process, port))
             await until(lambda: restored, within=10)
             took = restored[0] - started[1].listening_since
-            assert took <= 2.5
+            assert took <= 2.0
             figure("D50: until the client is back after a restart, s", max(took, 0.0))
             await until(lambda: len(calls) == 2, within=10)
             assert await calls[1].answer()
@@ -503,7 +505,7 @@ async def test_D49_certificates_that_were_rotated_are_used_by_the_next_connectio
     async with service_with(context) as (service, port):
         with ChaosProxy(port) as proxy:
             adapter, config = tls.settings(case, proxy.port, ca_path=str(path))
-            async with adapter.TelcoflowClient(config) as client:
+            async with adapter.TelcoflowClient(config, backoff=_SOON) as client:
                 renewed = trustme.CA()
                 renewed.issue_cert("localhost").configure_cert(context)
                 renewed.cert_pem.write_to_path(path)
