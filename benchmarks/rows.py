@@ -25,8 +25,8 @@ PEER = "official"
 _MIB = 1024 * 1024
 _FAIL_WITHIN = 35.0
 _HALF_OPEN_WITHIN = 70.0
-_REMEMBERED = 1_024  # ids of calls that are over; memory grows until there are as many
-_LINGERS = 6.0  # seconds; a call that is over is watched for five
+_SETTLED = 2_000  # calls: 1,024 ids of calls that are over are remembered, and trio keeps 1,000 cancelled timers
+_EVERY = 1_000  # calls from one look at the memory to the next
 
 
 @final
@@ -39,7 +39,7 @@ class Scale:
     idle_calls: tuple[int, ...] = (50, 100, 200)
     events: int = 1_000_000
     calls: int = 120
-    short_calls: int = 2_000
+    short_calls: int = 20_000
     joined_calls: int = 100_000
 
 
@@ -238,27 +238,30 @@ async def _announce(control: Wire, total: int, *, closing: bool) -> None:
 
 
 async def short_calls(run: Run) -> Figure:
-    """Take many short calls; see what memory grows by once there are as many ids as are remembered."""
+    """Take many short calls; see what memory grows by once everything that has a bound is full."""
     async with scene(run.kind, "hold") as here:
         control = await here.stage.client_is_ready()
         empty = await _held(here)
-        settled, early = min(_REMEMBERED + 200, run.scale.short_calls // 2), 0
-        for number in range(run.scale.short_calls):
-            if number == settled:
-                early = await _settled(here)
+        count = run.scale.short_calls
+        settled = min(_SETTLED, count // 2)
+        seen: list[int] = []
+        slowest = 0.0
+        began = time.monotonic()
+        for number in range(count):
+            if number >= settled and (number - settled) % _EVERY == 0:
+                seen.append(here.agent.rss())
+                here.forget()
+            started = time.monotonic()
             if missed := await _one_call(here, control, f"s{number}"):
                 return Figure(math.inf, f"after {number:,} calls {missed}")
-        growth = await _settled(here) - early
+            slowest = max(slowest, time.monotonic() - started)
+        rate = count / (time.monotonic() - began)
+        seen.append(here.agent.rss())
         held = fuller(empty, await _held(here))
         if held:
             return Figure(math.inf, f"still held: {', '.join(held)}")
-        return Figure(growth / _MIB, f"over call {settled:,} to {run.scale.short_calls:,}; registries empty")
-
-
-async def _settled(here: Scene) -> int:
-    """Return the client's memory once nothing lingers."""
-    await asyncio.sleep(_LINGERS)
-    return here.agent.rss()
+        note = f"at most, over call {settled:,} to {count:,}; registries empty"
+        return Figure((max(seen) - seen[0]) / _MIB, f"{note}; {rate:,.0f} a second, the slowest took {slowest:.1f} s")
 
 
 async def _held(here: Scene) -> dict[str, int]:

@@ -17,6 +17,7 @@ from fuzz.live.wire import Log, Wire
 
 ROOT = Path(__file__).parents[1]
 _LINE_BYTES = 1024 * 1024
+_DEAF_AFTER = 30.0  # seconds; on a busy machine a process may have to wait for the processor for seconds
 
 
 def rss(pid: int | str) -> int:
@@ -77,6 +78,11 @@ class Strand:
     writers: tuple[asyncio.StreamWriter, asyncio.StreamWriter]
     dead: bool = False
 
+    @property
+    def over(self) -> bool:
+        """True once both ends are closed."""
+        return all(writer.is_closing() for writer in self.writers)
+
 
 @final
 class Cable:
@@ -133,11 +139,16 @@ class Scene:
 
     async def call_is_answered(self, control: Wire, session_id: str = "s1") -> Wire:
         """Take a call to where the client has answered it."""
-        media, command = await self.stage.call_rings(control, session_id)
+        media, command = await self.stage.call_rings(control, session_id, within=_DEAF_AFTER)
         await media.says(done(command))
-        if await self.agent.hears("answered", within=5.0) is None:
+        if await self.agent.hears("answered", within=_DEAF_AFTER) is None:
             raise ClientAway("the client does not say that it has answered")
         return media
+
+    def forget(self) -> None:
+        """Let go of the connections that are over."""
+        self.stage.medias[:] = [wire for wire in self.stage.medias if not wire.over]
+        self.cable.strands[:] = [strand for strand in self.cable.strands if not strand.over]
 
 
 @asynccontextmanager

@@ -174,15 +174,19 @@ class Stage:
         came = await self.until(lambda: len(self.medias) > before, within=within)
         return self.medias[-1] if came else None
 
-    async def call_rings(self, control: Wire, session_id: str = "s1") -> tuple[Wire, dict[str, Any]]:
+    async def call_rings(
+        self, control: Wire, session_id: str = "s1", *, within: float = ANSWER_WITHIN
+    ) -> tuple[Wire, dict[str, Any]]:
         """Take a call to where the client wants to answer; return its media connection and the command."""
-        if not await self.session_is_ready(control, session_id):
-            raise ClientAway("the client did not claim a session")
+        if not await self.session_is_ready(control, session_id, within=within):
+            raise ClientAway(f"the client did not claim a session in {within:.0f} s")
         await control.says(self.call_in(session_id))
-        media = await self.media_comes()
-        command = None if media is None else await media.hears(ANSWER_WITHIN, type="command")
-        if media is None or command is None:
-            raise ClientAway("the client did not answer a call")
+        media = await self.media_comes(within=within)
+        command = None if media is None else await media.hears(within, type="command")
+        if media is None or (command is None and not media.over):
+            raise ClientAway(f"the client did not answer a call in {within:.0f} s")
+        if command is None:
+            raise ClientAway(f"the connection of a call ended before it was answered: {media.heard[-1:]}")
         return media, command
 
     async def call_is_answered(self, control: Wire, session_id: str = "s1") -> Wire:
