@@ -86,6 +86,19 @@ async def test_leaving_takes_two_seconds_at_most_in_every_state(world: World, st
         assert client.calls == []
 
 
+async def test_disconnecting_from_a_dead_peer_takes_two_seconds_at_most_without_a_context(world: World) -> None:
+    client = world.client()
+    taking(client)
+    await client.connect()
+    await talk(world, client)
+    world.net.partition()
+    begun = anyio.current_time()
+    await client.disconnect()
+    assert anyio.current_time() - begun < 2.0
+    world.net.heal()
+    await anyio.sleep(0.01)
+
+
 @pytest.mark.parametrize("hang", [SILENCE, setup_after(NEVER), None])
 async def test_entering_can_be_cancelled(world: World, hang: Any) -> None:
     if hang is None:
