@@ -9,6 +9,11 @@ MINUTES ?= 30
 N ?= 1500
 SEED ?= 1
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+# These tests have real sockets, real processes and real time: they run one after the other, with nothing beside them.
+APART := tests/adapters/test_contract.py tests/adapters/test_tls.py tests/e2e tests/fuzz/test_live.py tests/gateway \
+	tests/interop tests/reliability/test_ledger.py tests/reliability/test_real_sockets.py \
+	tests/reliability/test_secrets_on_real_sockets.py
+TOGETHER := -n auto --maxprocesses=4 $(APART:%=--ignore=%)
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
@@ -36,9 +41,11 @@ demo: $(VENV)/.ready-to-run
 	@$(BIN)/python -m telcoflow_anyio demo
 
 test: check
-	@echo "==> running the tests"
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest
+	@echo "==> running the tests of the core and of simulated networks, as many at a time as there are cores"
+	@$(BIN)/coverage run -m pytest $(TOGETHER)
+	@echo "==> running the tests on real sockets"
+	@$(BIN)/coverage run -m pytest $(APART)
 	@echo "==> measuring coverage"
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage json -q -o coverage.json
@@ -52,7 +59,8 @@ test-lowest:
 	@.venv-lowest/bin/python -m pip --disable-pip-version-check -q install 'pip>=25.1'
 	@.venv-lowest/bin/python -m pip -q install -c .venv-lowest/constraints.txt -e '.[gateway,trio]' --group dev
 	@echo "==> running the tests with the lowest versions"
-	@.venv-lowest/bin/python -m pytest -q
+	@.venv-lowest/bin/python -m pytest -q $(TOGETHER)
+	@.venv-lowest/bin/python -m pytest -q $(APART)
 
 check: $(VENV)/.ready-to-develop
 	@echo "==> linting (ruff check)"
