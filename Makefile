@@ -29,7 +29,7 @@ help:
 	@echo "make docs     render the generated pages of docs/"
 	@echo "make fuzz     throw bytes at every parser for T=60 seconds in all; fails if something was found"
 	@echo "make bench    measure the speed beside the vendor's clients and write docs/reports/speed; about 15 minutes"
-	@echo "make bounds   measure what is promised about the worst case, beside the official client; about six minutes"
+	@echo "make bounds   measure what is promised about the worst case, beside the official client; about nine minutes"
 	@echo "make soak     hold twenty calls in bad weather for MINUTES=30; fails if anything grows or a call is lost track of"
 	@echo "make mutate   change the core in N=1500 small ways and see that a test notices; N=all for every way"
 	@echo "make clean    remove .venv and everything else make has made"
