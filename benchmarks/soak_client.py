@@ -89,8 +89,9 @@ async def _echo(call: Any) -> None:
 
 
 async def _hear_late(call: Any, seconds: float) -> None:
-    """Let what was heard pile up."""
-    await anyio.sleep(seconds)
+    """Let what was heard pile up, but not longer than the call lasts."""
+    with anyio.move_on_after(seconds):
+        await call.wait_ended()
     await _echo(call)
 
 
