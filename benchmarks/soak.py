@@ -204,7 +204,7 @@ class Half:
                 story.answered += 1
             case _:
                 story.ends += 1
-                story.ended, story.reason, story.told = told["at"], told["reason"], told["told"]
+                story.ended, story.reason, story.told = told["over"], told["reason"], told["told"]
                 story.declined, story.failed = told["declined"], told["failed"]
                 self._close_if_complete(story)
 

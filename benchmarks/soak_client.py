@@ -9,6 +9,7 @@ import importlib
 import logging
 import random
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -40,8 +41,8 @@ class Program:
     async def take(self, call: Any) -> None:  # Any: a call of either library
         """Live through one call, and tell how it ended."""
         draw = random.Random(f"{self._seed} {call.caller_number}")
-        told_ends: list[object] = []
-        call.register_event_handler("call.terminated", told_ends.append)
+        told_ends: list[float] = []
+        call.register_event_handler("call.terminated", lambda: told_ends.append(time.monotonic()))
         report("offered", call=call.call_id)
         await anyio.sleep(draw.uniform(0.0, 0.3))
         declines = draw.random() < 0.05
@@ -59,7 +60,9 @@ class Program:
             await call.force_disconnect()  # what failed while the call goes on: it shall not stay
         reason = await call.wait_ended()
         await anyio.sleep(0.5)  # were it told twice, it would be told by now
-        report("ended", call=call.call_id, reason=reason, told=len(told_ends), declined=declines, failed=failed)
+        over = told_ends[0] if told_ends else time.monotonic()
+        details = {"reason": reason, "told": len(told_ends), "declined": declines, "failed": failed}
+        report("ended", call=call.call_id, over=over, **details)
 
     def restored(self) -> None:
         """The control connection is back."""
