@@ -8,10 +8,10 @@ import attrs
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from benchmarks.speed.results import Results
-from benchmarks.speed.tables import KEPT_UP, label
+from benchmarks.speed.tables import label
 
 mpl.use("agg")
 _LOOKS = {
@@ -61,6 +61,9 @@ def _draw(results: Results, picture: _Picture) -> Figure:
     logarithmic = picture.scale == "log"
     axes.set_xscale(picture.scale)
     axes.set_yscale(picture.scale)
+    if logarithmic:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_locator(FixedLocator([count for count in counts if logarithmic or count >= 100]))
     axes.xaxis.set_minor_locator(NullLocator())
     for axis in (axes.xaxis, axes.yaxis):
@@ -82,8 +85,8 @@ def _line(axes: Axes, results: Results, picture: _Picture, client: str) -> None:
     ]
     known = [(point, value) for point, value in values if math.isfinite(value)]
     counts = [int(point) for point, _ in known]
-    axes.plot(counts, [value for _, value in known], color=color, linewidth=1.6, label=label(client))
+    heights = [value for _, value in known]
+    axes.plot(counts, heights, color=color, marker=marker, markersize=6, linewidth=1.6, label=label(client))
     for point, value in known:
-        saturated = results.figure("echo", point, client, "kept_up") < KEPT_UP
-        face = "white" if saturated else color
-        axes.plot([int(point)], [value], color=color, marker=marker, markersize=6, markerfacecolor=face)
+        if results.saturated("echo", point, client):
+            axes.plot([int(point)], [value], color=color, marker=marker, markersize=6, markerfacecolor="white")

@@ -11,24 +11,25 @@ from benchmarks.speed.targets import target_table
 _PAGE = """\
 # Speed, beside the vendor's clients
 
-Written by `make bench`, that is `{command}`. Do not edit; what was slow, what was changed and what it gained is told in
-[changes.md](changes.md).
+Written by `make bench`, here as `{command}`. Do not edit. What was slow, what was changed and what
+that gained is told in [changes.md](changes.md).
 
 {machine}
 
 Every client runs in a process of its own, against a load gateway that is another one: a WebSocket server in C. What a
 client costs is CPU time as the operating system counts it, over a window after a warm-up; set-up is not in it where it
-is not what is measured. Clients take turns within each of {rounds} rounds; figures are medians over the rounds. The
-machine's absolute figures are its own: compare ratios. A frame is 960 bytes of PCM, 20 ms, heard and said back; each is
-stamped, and every sample is checked to come back once and in order. Added latency is from when the gateway says a frame
-to when it has it back, its own delays included. "Bare" clients do without the checks, limits and API of a client, and
-are points of reference. The vendor's Telcoflow client goes deaf after some 50 calls as it is shipped
+is not what is measured. Clients take turns, {rounds} × each; figures are medians. Absolute figures are this machine's
+own: compare ratios. A frame is 960 bytes of PCM, 20 ms, heard and said back; each is stamped, and every sample is
+checked to come back once and in order. Credit is asked for by the second. Added latency is from when the gateway says a
+frame to when it has it back, its own delays included. "Bare" clients do without the checks, limits and API of a client:
+they are points of reference. The vendor's Telcoflow client goes deaf after some 50 calls as it is shipped
 ([T00](../peer-bugs.md)); here its event bus is told to forget old events, as its own message advises.
 
 ## Targets
 
-A multiple (×) is of `telcoflow` 1.0.0, or of `signalwire-sdk` for RELAY. Calls held: where the p99 crosses 20 ms,
-between the numbers of calls that were measured. Memory per call: the slope up to 200 calls.
+A multiple (×) is of `telcoflow` 1.0.0, of `signalwire-sdk` for RELAY, of wsproto for the core alone. Calls held: where
+the p99 crosses 20 ms, between the numbers of calls that were measured. Memory per call: the slope up to 200 calls.
+† In most rounds something else than the clients may have been the limit.
 
 {targets}
 

@@ -9,6 +9,9 @@ import attrs
 from benchmarks.speed.figures import median
 from benchmarks.speed.orders import Outcome
 
+KEPT_UP = 0.98
+"""A client that says back less than this of what it hears is saturated."""
+
 Key = tuple[str, str, str]
 
 
@@ -38,7 +41,7 @@ class Results:
         ratios = [
             ours.figures[name] / theirs.figures[name]
             for ours, theirs in pairs
-            if ours.figures.get(name) is not None and theirs.figures.get(name)
+            if math.isfinite(ours.figures.get(name, math.nan)) and 0 < theirs.figures.get(name, 0) < math.inf
         ]
         return median(ratios)
 
@@ -53,6 +56,15 @@ class Results:
     def scenarios(self) -> list[str]:
         """Return the scenarios, in the order they were measured."""
         return list(dict.fromkeys(name for name, _, _ in self._outcomes))
+
+    def doubtful(self, scenario: str, point: str, client: str) -> bool:
+        """Tell whether something else than the client may have been the limit in most rounds."""
+        outcomes = self.outcomes(scenario, point, client)
+        return sum(bool(one.limited) for one in outcomes) * 2 > len(outcomes)
+
+    def saturated(self, scenario: str, point: str, client: str) -> bool:
+        """Tell whether a client did not say back what it heard within the window."""
+        return self.figure(scenario, point, client, "kept_up") < KEPT_UP
 
     def faulty(self) -> list[tuple[Key, str]]:
         """Return who lost or mixed up samples, and how many."""

@@ -45,11 +45,11 @@ class Scale:
 
     calls: tuple[int, ...] = (10, 50, 100, 200, 400, 800)
     rounds: int = 3
-    seconds: float = 1.5
-    warm_up: float = 0.5
+    seconds: float = 1.2
+    warm_up: float = 0.4
 
 
-QUICK = Scale(calls=(10, 100), seconds=0.5, warm_up=0.3)
+QUICK = Scale(calls=(10, 100), rounds=1, seconds=0.5, warm_up=0.3)
 
 
 @final
@@ -145,7 +145,7 @@ SCENARIOS = (
         title="Commands on live calls, one after the other on each",
         load="commands",
         columns=(Column("cpu_us", "µs of CPU per command"), Column("commands_per_second", "commands per second")),
-        counts=(20,),
+        counts=(1, 20),
         of="calls",
         peer="telcoflow",
     ),

@@ -3,11 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from benchmarks.speed.results import Results
+from benchmarks.speed.results import KEPT_UP, Results
 from benchmarks.speed.scenarios import LABELS, SCENARIOS, Column, Scenario
 
-KEPT_UP = 0.98
-"""A client that says back less than this of what it hears is saturated."""
 _OTHERS = {"link": "telcoflow_proto, link", "media": "telcoflow_proto, media", "wsproto": "wsproto, WSConnection"}
 LEGEND = f"""\
 In brackets: the multiple of the peer's figure, the median of each round's ratio. Saturated: less than {KEPT_UP:.0%} of
@@ -44,7 +42,8 @@ def scenario_table(results: Results, scenario: Scenario) -> str:
 def _layout(scenario: Scenario, points: Sequence[str]) -> list[tuple[str, str, tuple[Column, ...]]]:
     """Return the columns: what stands above each, and what in it. Figures with a head have a column of their own."""
     if scenario.columns[0].head:
-        return [(column.head, point, (column,)) for point in points for column in scenario.columns]
+        of = "{} ({} at once)" if len(points) > 1 else "{}"
+        return [(of.format(column.head, point), point, (column,)) for point in points for column in scenario.columns]
     return [(f"{point} {scenario.of}", point, scenario.columns) for point in points]
 
 
@@ -67,9 +66,9 @@ def cell(results: Results, scenario: Scenario, point: str, client: str, columns:
             part += f" (×{number(ratio, 2)})"
         parts.append(part)
     text = ", ".join(parts)
-    if results.figure(scenario.name, point, client, "kept_up") < KEPT_UP:
+    if results.saturated(scenario.name, point, client):
         text = f"saturated: {text}"
-    if outcomes and sum(bool(one.limited) for one in outcomes) * 2 > len(outcomes):
+    if results.doubtful(scenario.name, point, client):
         text += " †"
     if any(one.faults for one in outcomes):
         text += " ‡"
