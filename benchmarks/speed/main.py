@@ -7,6 +7,7 @@ round's ratio. The status is 1 when a client of ours lost or mixed up samples, w
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from benchmarks.speed.meter import machine
 from benchmarks.speed.running import ROOT, carry_out
 from benchmarks.speed.scenarios import LABELS, OURS, QUICK, SCENARIOS, Scale, plan
 
+_CALM = 0.5
+"""The load average of a machine on which little else happens."""
 _REPORT = ROOT / "docs" / "reports" / "speed"
 
 
@@ -30,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scale = attrs.evolve(scale, **{name: value for name, value in changes.items() if value is not None})
     chosen = [scenario for scenario in SCENARIOS if options.only is None or scenario.name in options.only]
     where = machine()
+    if os.getloadavg()[0] > _CALM:
+        print("the machine is busy: figures will be worth less than they could be", file=sys.stderr)
     results = carry_out(plan(chosen, scale, options.clients or tuple(LABELS)))
     print(report.describe(where), targets.target_table(results), tables.all_tables(results), sep="\n\n")
     if options.json is not None:

@@ -288,6 +288,13 @@ def test_two_calls_echo_for_a_moment() -> None:
     assert "cpu_us" in said(outcome)
 
 
+def test_a_client_that_fails_is_quoted() -> None:
+    order = Order(client="no-such-client", load="echo", count=1)
+    [(_, job)] = plan([ECHO], Scale(calls=(2,), rounds=1), ("asyncio",))
+    outcome = measure(attrs.evolve(job, arguments=("benchmarks.speed.gateway", order.to_json())))
+    assert outcome.failed.startswith("the client did not come; the client says: ModuleNotFoundError")
+
+
 def test_a_client_that_cannot_be_measured_is_a_reason_and_no_figure() -> None:
     [(_, job)] = plan([ECHO], Scale(calls=(2,), rounds=1), ("asyncio",))
     broken = attrs.evolve(job, arguments=("benchmarks.speed.no_such_module",))

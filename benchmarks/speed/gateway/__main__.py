@@ -6,7 +6,7 @@ import os
 import ssl
 import sys
 import tempfile
-from asyncio.subprocess import DEVNULL
+from asyncio.subprocess import DEVNULL, Process
 from pathlib import Path
 
 import uvloop
@@ -55,19 +55,29 @@ async def carry_out(order: Order) -> Outcome:
                 env={**os.environ, **trusted},
             )
             try:
-                async with asyncio.timeout(_ARRIVES_WITHIN):
-                    await service.ready.wait()
-                client = Client(process.pid, cpu_clock(process.pid))
-                async with asyncio.timeout(_ENDS_WITHIN):
-                    return await LOADS[order.load](service, client, order)
+                if await _arrives(service, process):
+                    client = Client(process.pid, cpu_clock(process.pid))
+                    async with asyncio.timeout(_ENDS_WITHIN):
+                        return await LOADS[order.load](service, client, order)
+                problem = "the client did not come"
             except TimeoutError:
-                complaints.seek(0)
-                said = complaints.read().decode(errors="replace").strip().splitlines()
-                return Outcome(failed=f"no end in time; the client says: {said[-1] if said else 'nothing'}")
+                problem = "no end in time"
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
+            complaints.seek(0)
+            said = complaints.read().decode(errors="replace").strip().splitlines()
+            return Outcome(failed=f"{problem}; the client says: {said[-1] if said else 'nothing'}")
+
+
+async def _arrives(service: Service, process: Process) -> bool:
+    """Wait until the client is ready; False when it has ended, or takes too long."""
+    tasks = [asyncio.ensure_future(one) for one in (service.ready.wait(), process.wait())]
+    await asyncio.wait(tasks, timeout=_ARRIVES_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    return service.ready.is_set()
 
 
 if __name__ == "__main__":

@@ -87,8 +87,10 @@ def _checked(outcome: Outcome, service: Service, *, drained: bool) -> Outcome:
     faults = Faults()
     for call in service.calls:
         faults.add(call.check.finish() if drained else call.check.faults)
-    note = "" if drained else f"{left} frames were still on their way back when the time was up"
-    return attrs.evolve(outcome, faults=faults.text(), note=note)
+    notes = [] if drained else [f"{left} frames were still on their way back when the time was up"]
+    if service.lost_calls:
+        notes.append(f"the client let {service.lost_calls} calls go")
+    return attrs.evolve(outcome, faults=faults.text(), note="; ".join(notes))
 
 
 async def flat(service: Service, client: Client, order: Order) -> Outcome:
