@@ -28,6 +28,15 @@ def cpu_seconds(clock: int) -> float:
     return time.clock_gettime(clock)
 
 
+def wants_to_run(pid: int) -> bool:
+    """Tell whether a thread of a process runs, or waits for a core: waiting is counted only when it is over."""
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if thread.read_text(encoding="utf-8").rpartition(")")[2].split()[0] in {"R", "D"}:
+                return True
+    return False
+
+
 def rss(pid: int) -> int:
     """Return the bytes of memory a process has in RAM."""
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGESIZE")

