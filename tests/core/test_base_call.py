@@ -202,6 +202,15 @@ def test_close_may_drain_first() -> None:
     assert task.outcome()
 
 
+@pytest.mark.parametrize("leave", ["close", "disconnect"])
+def test_leaving_waits_for_no_speech_unless_it_is_asked_to(leave: str) -> None:
+    line = Line().answered()
+    Task(line.call.send_audio(bytes(960))).outcome()
+    task = line.run(getattr(line.call, leave)())
+    line.succeed()
+    assert task.outcome().command == f"call.{leave}"
+
+
 def test_clearing_returns_what_was_dropped() -> None:
     line = Line().answered()
     Task(line.call.send_audio(bytes(960))).outcome()

@@ -295,6 +295,26 @@ def test_a_shorter_way_says_the_same(
     assert call.further == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("play_tts", ("hi",)),
+        ("play_audio", ("u",)),
+        ("play_silence", (1.5,)),
+        ("play_ringtone", ("us",)),
+        ("prompt_tts", ("hi", COLLECT)),
+        ("prompt_audio", ("u", COLLECT)),
+        ("detect_digit", ()),
+        ("detect_answering_machine", ()),
+        ("detect_fax", ()),
+    ],
+)
+def test_a_shorter_way_passes_its_callback_on(name: str, arguments: tuple[Any, ...]) -> None:
+    def callback(event: object) -> None: ...
+
+    assert said(name, *arguments, on_completed=callback).on_completed is callback
+
+
 def test_every_shorter_way_is_tried_above_and_says_what_it_returns() -> None:
     shorter = {name: member for name, member in vars(CallConveniences).items() if inspect.iscoroutinefunction(member)}
     assert set(shorter) == {

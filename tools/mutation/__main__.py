@@ -57,7 +57,10 @@ class Run:
         usable = [test for test in tests if test and test not in self.reach.failed and _NAMELESS not in test]
         if near is not None:
             usable = [test for test in usable if test.startswith(own) is near]
-        usable.sort(key=lambda test: (not test.startswith(own), self.reach.seconds.get(test, 0)))
+        beside = "tests/tables/" if mutant.path.stem.endswith("table") else f"tests/{folder}/"
+        usable.sort(
+            key=lambda test: (not test.startswith(own), not test.startswith(beside), self.reach.seconds.get(test, 0))
+        )
         spent, kept = 0.0, list[str]()
         for test in usable:
             spent += self.reach.seconds.get(test, 0)
@@ -110,7 +113,7 @@ class Run:
         gc.collect()
         gc.freeze()
         for done, (number, mutant) in enumerate(chosen):
-            reaching = self.reach.of_module(mutant.path)
+            reaching = self.reach.of_module(mutant.path) or list(self.reach.seconds)
             verdict, said, count, cut = SURVIVED, "", 0, False
             for near in (True, False):
                 tests, cut = self.choose(mutant, reaching, near=near)
