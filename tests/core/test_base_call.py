@@ -102,7 +102,7 @@ def test_the_end_of_the_call_fails_what_waits() -> None:
     assert closed.done
     with pytest.raises(WSSCallClosedError):
         Task(line.call.answer()).outcome()
-    with pytest.raises(BufferClosedError):
+    with pytest.raises(BufferClosedError, match="the call is over"):
         Task(line.call.send_audio(b"\0\0")).outcome()
 
 
@@ -146,7 +146,7 @@ def test_speech_is_queued_all_or_nothing() -> None:
     audios: list[Any] = [b"\0\0", bytearray(2), memoryview(b"\0\0")]
     for audio in audios:
         Task(line.call.send_audio(audio)).outcome()
-    with pytest.raises(BufferFullError):
+    with pytest.raises(BufferFullError, match="4096"):
         Task(line.call.send_audio(bytes(4096))).outcome()
     wrong: Any = "text"
     with pytest.raises(TypeError, match="str"):

@@ -4,7 +4,7 @@ import pytest
 
 from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.client import ClientMachine
-from telcoflow_proto.client_events import CallOffered, CallUnreachable, ClaimLost, SessionLost
+from telcoflow_proto.client_events import CallOffered, CallUnreachable, ClaimLost, ClientStatistics, SessionLost
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.control.connection import ControlServerConnection
@@ -24,7 +24,8 @@ from telcoflow_proto.errors import LocalProtocolError
 from telcoflow_proto.life_events import ClientLost, ClientReady, TransportWanted
 from telcoflow_proto.limits import Limits
 from telcoflow_proto.replies import Outcome
-from tests.core.support import counting
+from telcoflow_proto.roles import Role
+from tests.core.support import counting, frame
 from tests.core.switchboard import CONFIG, Switchboard
 
 
@@ -118,6 +119,38 @@ def test_a_call_is_claimed_readied_and_offered_once() -> None:
     assert (statistics.calls_offered, statistics.calls_live, statistics.duplicates) == (1, 1, 1)
     board.machine.release("call-of-s1")
     assert board.machine.statistics().calls_live == 0
+
+
+def test_everything_is_counted() -> None:
+    board = ready(limits=Limits(waiting_notices=1))
+    for session in ("s1", "s1", "s2", "s2"):
+        board.notify(session)
+    board.calls = 0
+    for session in ("t1", "t2"):
+        board.notify(session)
+        board.end.offer_call(board.offer(session, "call-of-s1"), now=board.now)
+        board.carry()
+    board.claims = "SESSION_BUSY"
+    for session in ("s3", "s4"):
+        board.notify(session)
+    board.machine.release("call-of-s2")
+    board.machine.refuse_calls()
+    for session in ("s5", "s6", "s7"):
+        board.notify(session)
+    for _ in range(2):
+        board.machine.receive_data(frame(Role.SERVER, 0x81, b"no message at all"), now=board.now)
+    board.taken()
+    assert board.machine.statistics() == ClientStatistics(
+        state=ClientState.READY,
+        connections=1,
+        calls_offered=2,
+        calls_live=1,
+        duplicates=4,
+        claims_lost=2,
+        notices_waiting=1,
+        notices_dropped=2,
+        bad_frames=2,
+    )
 
 
 def test_the_same_call_id_again_is_no_new_call_while_it_is_remembered() -> None:
