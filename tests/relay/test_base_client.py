@@ -80,7 +80,7 @@ def test_it_shows_no_number_and_no_secret() -> None:
 
 def test_it_connects_once() -> None:
     made, _ = client()
-    with pytest.raises(RelayConnectionError, match="this client is ready; make a new one to connect"):
+    with pytest.raises(RelayConnectionError, match="RELAY error -1: this client is ready; make a new one to connect"):
         made.begin().outcome()
 
 
@@ -137,7 +137,9 @@ def test_closing_before_it_is_ready_is_told_to_who_waits_for_it() -> None:
     made = FakeClient(config())
     task = made.begin()
     made.end().outcome()
-    with pytest.raises(RelayConnectionError, match=r"connection to localhost:8080 was closed before it was ready"):
+    with pytest.raises(
+        RelayConnectionError, match=r"RELAY error -1: the connection to localhost:8080 was closed before it was ready"
+    ):
         task.outcome()
     Task(made.run_forever()).outcome()
 
@@ -326,11 +328,11 @@ def test_every_bad_end_of_a_request_has_its_error() -> None:
         run(office, made.execute("no", {}))
     slow = Task(made.execute("slow", {}))
     office.carry().later(10)
-    with pytest.raises(RelayTimeoutError, match="Request timeout for slow"):
+    with pytest.raises(RelayTimeoutError, match="RELAY error -1: Request timeout for slow"):
         slow.outcome()
     lost = Task(made.execute("slow", {}))
     office.carry().drop()
-    with pytest.raises(RelayConnectionError, match="Connection closed before the answer to slow"):
+    with pytest.raises(RelayConnectionError, match="RELAY error -1: Connection closed before the answer to slow"):
         lost.outcome()
     waiting = Task(made.execute("slow", {}))
     ended(made)

@@ -134,7 +134,9 @@ def test_waiting_for_an_event_ends_with_the_call() -> None:
     office.state("c1", "ended")
     assert last.outcome().params["call_state"] == "ended", "the end is an event too"
     for one in (task, Task(call.wait_for("calling.call.echo"))):
-        with pytest.raises(RelayError, match=r"the call was over before a calling\.call\.echo event came"):
+        with pytest.raises(
+            RelayError, match=r"RELAY error -1: the call was over before a calling\.call\.echo event came"
+        ):
             one.outcome()
 
 
@@ -244,7 +246,7 @@ def test_silence_and_a_lost_connection_are_raised_too() -> None:
     office.answers["calling.answer"] = None
     task = Task(call.answer())
     office.carry().later(10)
-    with pytest.raises(RelayTimeoutError, match=r"Request timeout for calling\.answer"):
+    with pytest.raises(RelayTimeoutError, match=r"RELAY error -1: Request timeout for calling\.answer"):
         task.outcome()
     task = Task(call.answer())
     office.carry().drop()

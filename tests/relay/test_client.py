@@ -181,8 +181,9 @@ def test_the_answer_to_connect_counts_once(again: Callable[[str], str]) -> None:
     client, connect_id = begun_client()
     client.receive_message(result(connect_id, {"protocol": "p1"}), now=T0)
     clear(client)
-    client.receive_message(again(connect_id), now=T0)
-    assert (seen(client), said(client), client.state, client.unexpected) == ([], [], RelayState.READY, 1)
+    for count in (1, 2):
+        client.receive_message(again(connect_id), now=T0)
+        assert (seen(client), said(client), client.state, client.unexpected) == ([], [], RelayState.READY, count)
 
 
 def test_peer_bug_r03_a_silent_service_is_silent_not_wrong() -> None:

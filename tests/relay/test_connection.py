@@ -227,6 +227,7 @@ def test_too_many_bad_frames_are_told_off_with_1008() -> None:
     *dropped, lost = seen(client)
     assert [type(one) for one in dropped] == [FrameDropped] * 4
     assert isinstance(lost.error, LimitExceeded)
+    assert lost.error.close_code == 1008
 
 
 # ------------------------------------------------------------------ the same bytes in any pieces
