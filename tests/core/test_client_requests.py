@@ -272,6 +272,16 @@ def test_a_session_the_service_closes_leaves_the_registry() -> None:
     assert not again.is_closed
 
 
+def test_what_a_session_asks_for_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, board = connected()
+    board.channel, board.calls = "WA", 0
+    session = opened(client, board)
+    written: list[bytes] = []
+    monkeypatch.setattr(client, "_woken", lambda: written.append(client.machine.data_to_send(now=board.now)))
+    Task(session.ready()).outcome()
+    assert any(written)
+
+
 # ------------------------------------------------------------------ requests that get no answer
 
 
