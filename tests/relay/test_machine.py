@@ -612,6 +612,17 @@ def test_a_call_that_is_adrift_is_found_gone_a_minute_later() -> None:
     assert office.methods == []
 
 
+def test_who_sleeps_until_the_next_deadline_looks_for_calls_adrift_in_time() -> None:
+    office = with_call().comes_back(restored=False)
+    assert len(office.asked_for("calling.clear_digit_bindings")) == 1
+    began = office.now
+    while not office.asked_for("calling.clear_digit_bindings"):
+        due = office.machine.next_deadline()
+        assert due is not None
+        office.later(due - office.now)
+    assert office.now - began == 60
+
+
 def test_a_call_that_cannot_be_probed_now_is_left_alone() -> None:
     office = with_call(limits=attrs.evolve(RELAY_LIMITS, pending_requests=1)).drop()
     office.answers["m"] = None

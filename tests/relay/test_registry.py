@@ -227,6 +227,14 @@ def test_every_kind_is_ended_by_its_own_event_and_by_no_other(kind: ActionKind) 
     assert [type(one) for one in room.taken()] == [CallTold]
 
 
+def test_an_action_that_is_over_leaves_nothing_behind_while_its_call_goes_on() -> None:
+    room = running("a1", "a2")
+    for control_id in ("a1", "a2"):
+        room.deliver(PLAYED, call_id="c1", control_id=control_id, state="finished")
+    assert [type(one) for one in room.taken()].count(ActionOver) == 2
+    assert room.registry._actions == {}  # noqa: SLF001 - what it holds shows nowhere else
+
+
 def test_progress_ends_nothing() -> None:
     room = running()
     room.deliver(PLAYED, call_id="c1", control_id="a1", state="playing")
