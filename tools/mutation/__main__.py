@@ -130,12 +130,11 @@ class Run:
                 print(f"{time.strftime('%H:%M:%S')} {done} of {len(chosen)} by importing", flush=True)
 
 
-def judged(chosen: list[Mutant], reach: Reach, budget: float) -> list[report.Result]:
-    """Every chosen mutant with its verdict."""
+def judged(numbered: list[tuple[int, Mutant]], reach: Reach, budget: float) -> dict[int, report.Result]:
+    """Every mutant with its verdict."""
     verdicts = KEPT / "verdicts.jsonl"
     verdicts.unlink(missing_ok=True)
     run = Run(reach, budget)
-    numbered = list(enumerate(chosen))
     inside = [(n, one) for n, one in numbered if one.in_function and any(reach.of(one.path, one.lines))]
     child = os.fork()
     if child == 0:
@@ -152,7 +151,7 @@ def judged(chosen: list[Mutant], reach: Reach, budget: float) -> list[report.Res
         or (results[number].verdict == SURVIVED and "" in reach.of(one.path, one.lines))
     ]
     run.by_import(left)
-    return list(report.read(verdicts).values())
+    return report.read(verdicts)
 
 
 def main(arguments: list[str]) -> int:
@@ -162,26 +161,26 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1, help="which ones")
     parser.add_argument("--only", default="", help="modules whose path contains this; writes no report")
     parser.add_argument("--seconds", type=float, default=20, help="how long a mutant's tests may take unchanged")
-    parser.add_argument("--again", action="store_true", help="only those that survived the last run; writes no report")
+    parser.add_argument("--again", action="store_true", help="the same run again, but only for its survivors")
     options = parser.parse_args(arguments)
     started = time.monotonic()
     reach = measure()
     files = [path for path in modules() if options.only in str(path.relative_to(ROOT))]
     total, chosen = sample(None if options.n == "all" else int(options.n), options.seed, files)
-    last = KEPT / "results.json"
-    if options.again:
-        alive = {(one["where"], one["change"]) for one in json.loads(last.read_text()) if one["verdict"] == SURVIVED}
-        chosen = [one for one in chosen if (one.where, one.change) in alive]
-    print(f"==> judging {len(chosen)} of {total} mutants", flush=True)
-    results = judged(chosen, reach, options.seconds)
-    if not options.again:
-        last.write_text(json.dumps([asdict(one) for one in results], indent=1), encoding="utf-8")
+    last = KEPT / f"results-{options.n}-{options.seed}{options.only.replace('/', '-')}.jsonl"
+    earlier = report.read(last) if options.again else {}
+    numbered = [
+        (n, one) for n, one in enumerate(chosen) if n not in earlier or earlier[n].verdict in {SURVIVED, UNCHANGED}
+    ]
+    print(f"==> judging {len(numbered)} of {total} mutants", flush=True)
+    results = list({**earlier, **judged(numbered, reach, options.seconds)}.values())
+    last.write_text("".join(json.dumps(asdict(one)) + "\n" for one in results), encoding="utf-8")
     with _REASONS.open("rb") as file:
         looked_at = tomllib.load(file).items()
     reasons = {(where, one["change"]): f"{one['is']}: {one['why']}" for where, found in looked_at for one in found}
     command = f"make mutate N={options.n} SEED={options.seed}"
     page = report.page(results, total, command, time.strftime("%Y-%m-%d"), reasons)
-    if options.again or options.only:
+    if options.only:
         print(page)
     else:
         head = _PAGE.read_text(encoding="utf-8").partition(_MARK)[0]

@@ -48,7 +48,7 @@ class Reach:
         """The tests that reach any line of a module, those that reach the most of it first."""
         count: dict[str, int] = {}
         for tests in self.tests.get(str(path), {}).values():
-            for test in tests:
+            for test in filter(None, tests):
                 count[test] = count.get(test, 0) + 1
         return sorted(count, key=lambda test: -count[test])
 
