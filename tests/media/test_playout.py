@@ -50,6 +50,16 @@ def test_a_tail_leaves_after_one_frames_time() -> None:
     assert out.tail_due_at() is None
 
 
+@pytest.mark.parametrize(
+    ("credit", "due"), [(640, None), (641, None), (642, 1.0 + FRAME_TIME), (644, 1.0 + FRAME_TIME)]
+)
+def test_a_tail_waits_only_where_whole_samples_more_could_leave_with_it(credit: int, due: float | None) -> None:
+    out = playout()
+    out.grant(credit, frame_bytes=960)
+    out.write(speech(640), now=1.0)
+    assert out.tail_due_at() == due
+
+
 def test_more_speech_in_time_joins_the_tail() -> None:
     out = playout()
     out.grant(9600, frame_bytes=960)

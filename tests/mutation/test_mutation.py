@@ -1,3 +1,5 @@
+import importlib
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -123,12 +125,12 @@ def test_every_change_is_one_and_can_be_compiled(module: Path) -> None:
 
 
 def test_a_sample_is_the_same_share_of_every_module_and_the_same_every_time() -> None:
-    files = [mutants.CORE / "frames.py", mutants.CORE / "waiting.py"]
-    total, made = mutants.sample(20, 3, files)
-    assert (total, made) == mutants.sample(20, 3, files)
+    files = [mutants.CORE / "roles.py", mutants.CORE / "timers.py"]
+    total, made = mutants.sample(10, 3, files)
+    assert (total, made) == mutants.sample(10, 3, files)
     whole = {path: mutants.sample(None, 1, [path])[0] for path in files}
     for path in files:
-        assert sum(one.path == path for one in made) == -(-whole[path] * 20 // total)
+        assert sum(one.path == path for one in made) == -(-whole[path] * 10 // total)
 
 
 def test_types_and_texts_for_people_are_left_alone(tmp_path: Path) -> None:
@@ -142,3 +144,36 @@ def test_types_and_texts_for_people_are_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("hits", "total", "low", "high"), [(0, 0, 0, 1), (92, 100, 0.850, 0.959), (10, 10, 0.722, 1)])
 def test_the_interval_is_wilsons(hits: int, total: int, low: float, high: float) -> None:
     assert report.wilson(hits, total) == pytest.approx((low, high), abs=0.0006)
+
+
+def test_the_report_names_the_sample_its_interval_and_why_a_mutant_survived() -> None:
+    results = [
+        report.Result(0, "a.py", 1, "x + 1 => x - 1", "killed", "test_a", 3, cut=False),
+        report.Result(1, "a.py", 2, "x | y => x & y", "survived", "", 3, cut=True),
+        report.Result(2, "b.py", 3, "wait() => pass", "timed out", "", 1, cut=False),
+        report.Result(3, "b.py", 4, "log() => pass", "survived", "", 1, cut=False),
+    ]
+    text = report.page(
+        results, 40, "make mutate N=4", "2026-01-01", {("b.py", "log() => pass"): "irrelevant: only seen"}
+    )
+    assert "by `make mutate N=4`: a random sample of 4 of 40 mutants." in text
+    assert "| 4 | 1 | 1 | 2 | **50.0 %** | 15.0 % to 85.0 % |" in text
+    assert "1 irrelevant, 1 not looked at." in text
+    assert "For 1 of them there was not the time" in text
+    assert "| a.py | 2 | 1 | 0 | 1 | 50.0 % |" in text
+    assert "| a.py:2 | `` x \\| y `` → `` x \\& y `` | not looked at |".replace("\\&", "&") in text
+    assert "| b.py:4 | `` log() `` → `` pass `` | irrelevant: only seen |" in text
+    assert "every mutant." in report.page(results, 4, "", "", {})
+
+
+def test_what_unchanged_code_has_cached_is_forgotten(module: Path) -> None:
+    source = "import functools\n\n\n@functools.lru_cache\ndef one() -> int:\n    return 1\n"
+    module.write_text(source)
+    measured = importlib.import_module("measured")
+    try:
+        assert measured.one() == 1
+        running.forget_cached("measured")
+        assert running.change(running.live_functions([module])[module], module, source.replace("return 1", "return 2"))
+        assert measured.one() == 2
+    finally:
+        del sys.modules["measured"]

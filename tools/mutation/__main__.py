@@ -29,6 +29,7 @@ from tools.mutation.running import (
     Say,
     afresh,
     change,
+    forget_cached,
     fork,
     in_place,
     live_functions,
@@ -89,6 +90,7 @@ class Run:
 
     def in_place(self, chosen: list[tuple[int, Mutant]], items: dict[str, pytest.Item]) -> None:
         """Judge the mutants inside functions; in a child that has collected every test."""
+        forget_cached(CORE.name)
         functions = live_functions({mutant.path for _, mutant in chosen})
         gc.collect()
         gc.freeze()

@@ -118,7 +118,7 @@ def _is_type(node: cst.BaseExpression) -> bool:
     """Whether the right side of an assignment to a CamelCase name spells a type."""
     if isinstance(node, cst.BinaryOperation):
         return isinstance(node.operator, cst.BitOr)
-    return isinstance(node, cst.Subscript) or (isinstance(node, cst.Call) and _is_named(node.func, _TYPES))
+    return isinstance(node, cst.Subscript)
 
 
 def _is_excluded(node: cst.CSTNode) -> bool:
@@ -131,6 +131,10 @@ def _is_excluded(node: cst.CSTNode) -> bool:
             return _is_named(func, _UNJUDGED)
         case cst.FunctionDef(decorators=decorators):
             return any(_is_named(one.decorator, {"overload"}) for one in decorators)
+        case cst.Expr(value=cst.Call(func=func)):
+            return _is_named(func, {"assert_never"})
+        case cst.Assign(value=cst.Call(func=func)) if _is_named(func, _TYPES):
+            return True
         case cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))], value=value):
             camel = name[:1].isupper() and not name.isupper() and "_" not in name
             return name == "__all__" or (camel and _is_type(value))

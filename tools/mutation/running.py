@@ -7,6 +7,7 @@ changed module. Both run the tests that reach the changed line, likeliest and fa
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib.abc
 import importlib.machinery
@@ -106,6 +107,13 @@ def live_functions(paths: Iterable[Path]) -> dict[Path, list[FunctionType]]:
         if isinstance(one, FunctionType) and one.__code__.co_filename in found:
             found[one.__code__.co_filename].append(one)
     return {Path(file): functions for file, functions in found.items()}
+
+
+def forget_cached(package: str) -> None:
+    """Empty the caches of a package's functions: what they hold was made by unchanged code."""
+    for one in gc.get_objects():
+        if isinstance(one, functools._lru_cache_wrapper) and one.__module__.startswith(package):  # noqa: SLF001 - its type
+            one.cache_clear()
 
 
 def change(functions: Iterable[FunctionType], path: Path, source: str) -> bool:
