@@ -100,7 +100,7 @@ def test_the_end_of_the_call_fails_what_waits() -> None:
     line.later(2)
     closed.step()
     assert closed.done
-    with pytest.raises(WSSCallClosedError):
+    with pytest.raises(WSSCallClosedError, match="the call is over"):
         Task(line.call.answer()).outcome()
     with pytest.raises(BufferClosedError, match="the call is over"):
         Task(line.call.send_audio(b"\0\0")).outcome()

@@ -31,6 +31,7 @@ def test_it_connects_takes_calls_and_ends() -> None:
     assert [str(one.url) for one in client.wanted] == ["ws://localhost:8080/v1/agent/session-manager"]
     board.notify("s1")
     (call,) = taken
+    assert client.ran == [("call.new", call)], "what a handler does with a call is about that call"
     assert client.calls == [call]
     assert client.get_call("call-of-s1") is call
     assert isinstance(call, FakeCall)

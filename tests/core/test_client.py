@@ -534,3 +534,26 @@ def test_a_call_is_outgoing_if_its_session_was_made_by_us(created: str, directio
     board.notify("out")
     (offer,) = board.taken(CallOffered)
     assert offer.identity.direction == direction
+
+
+def test_a_session_that_was_closed_elsewhere_is_not_ours_any_more() -> None:
+    board = ready()
+    board.machine.create_session(channel="TELCO", remote_address="+1", now=board.now)
+    board.carry()
+    board.machine.forget_session("out")
+    board.notify("out")
+    (offer,) = board.taken(CallOffered)
+    assert offer.identity.direction == "MT"
+
+
+def test_a_call_speaks_as_it_is_configured() -> None:
+    config = ClientConfig.sandbox(
+        api_key="k", connector_uuid="c", base_url="ws://localhost:8080", sample_rate=8000, buffer_size=4096
+    )
+    board = Switchboard(ClientMachine(config, entropy=counting()))
+    board.machine.connect(now=board.now)
+    board.machine.accept_calls(now=board.now)
+    board.connect()
+    board.notify("s1")
+    (offer,) = board.taken(CallOffered)
+    assert (offer.media.sample_rate, offer.media.capacity) == (8000, 4096)

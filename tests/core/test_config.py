@@ -33,6 +33,7 @@ def test_the_vendors_service_is_the_default() -> None:
     config = sandbox()
     assert str(config.control_url) == DEFAULT_BASE_URL + CONTROL_PATH
     assert config.media_hosts == ("*.agentao.com", "*.telcoflow.com")
+    assert config.ca_path is None
     assert (config.sample_rate, config.buffer_size, config.isolated) == (24000, 1048576, False)
     assert config.credentials == [("x-api-key", "key-canary"), ("x-connector-uuid", "uuid")]
     assert "canary" not in repr(config)
