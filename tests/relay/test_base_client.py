@@ -199,6 +199,15 @@ def test_a_call_goes_to_the_last_handler() -> None:
     assert (first, second) == ([], made.calls)
 
 
+def test_a_handler_may_return_something_to_await() -> None:
+    made, office = client()
+    made.on_call(lambda call: call.answer())
+    office.ring()
+    ((about, task),) = made.tasks
+    task.outcome()
+    assert (about, office.methods) == ("on_call", ["calling.answer"])
+
+
 def test_a_handler_may_be_async_and_may_raise() -> None:
     made, office = client()
 

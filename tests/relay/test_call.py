@@ -148,6 +148,15 @@ def test_a_wait_that_is_cancelled_leaves_nothing_behind() -> None:
     office.tell("calling.call.echo", call_id="c1")
 
 
+@pytest.mark.parametrize("state", ["ringing", "answered", "ending", "ended"])
+def test_every_wait_for_a_state_has_the_time_it_was_given(state: str) -> None:
+    call, office, client = called()
+    task = Task(getattr(call, f"wait_for_{state}")(0.2))
+    office.state("c1", "ended")
+    task.outcome()
+    assert client.limits == [0.2]
+
+
 def test_waiting_for_the_end_may_be_repeated_after_it_took_too_long() -> None:
     call, office, client = called()
     for _ in range(2):
