@@ -123,8 +123,9 @@ def test_calls_beyond_the_limit_are_turned_away_and_legs_are_not() -> None:
 
 def test_a_call_that_is_over_when_it_is_announced_is_refused() -> None:
     room = Room()
-    with pytest.raises(RemoteProtocolError, match="over"):
+    with pytest.raises(RemoteProtocolError, match="over") as fault:
         room.registry.receive({"call_id": "c1", "call_state": "ended"}, project_id="p")
+    assert fault.value.close_code == 1007
     assert (len(room.registry), room.taken()) == (0, [])
 
 

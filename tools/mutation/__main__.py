@@ -162,7 +162,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("-n", default="1500", help="how many mutants, spread evenly over all modules, or 'all'")
     parser.add_argument("--seed", type=int, default=1, help="which ones")
     parser.add_argument("--only", default="", help="modules whose path contains this; writes no report")
-    parser.add_argument("--seconds", type=float, default=20, help="how long a mutant's tests may take unchanged")
+    parser.add_argument("--seconds", type=float, default=4, help="how long a mutant's tests may take unchanged")
     parser.add_argument("--again", action="store_true", help="the same run again, but only for its survivors")
     options = parser.parse_args(arguments)
     started = time.monotonic()
