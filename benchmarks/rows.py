@@ -256,6 +256,7 @@ async def short_calls(run: Run) -> Figure:
                 return Figure(math.inf, f"after {number:,} calls {missed}")
             slowest = max(slowest, time.monotonic() - started)
         rate = count / (time.monotonic() - began)
+        await asyncio.sleep(1.0)  # the end of the last call is under way
         seen.append(here.agent.rss())
         held = fuller(empty, await _held(here))
         if held:
