@@ -74,7 +74,7 @@ class AgentLine:
     def tick(self, tick: Tick) -> None:
         """Hand on what 20 ms in the network brought."""
         now = anyio.current_time()
-        if tick.ring is not None:
+        if tick.ring is not None and not self.media.over:  # it may be over without our having been told so yet
             for command, _ in list(self._waiting.values()):
                 self._reply(command, _RING_ERRORS.get(tick.ring), now)
         if not self.media.over:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from telcoflow_anyio.gateway import Faults
+from telcoflow_anyio.gateway import Callee, Faults
 from telcoflow_proto.control.messages import SessionNotice
 from telcoflow_proto.replies import Outcome
 from tests.gateway.agent import agent, claim, media, serving
@@ -18,6 +18,20 @@ async def test_a_call_placed_in_the_moment_a_connection_breaks_waits_for_the_nex
         async with agent(gateway) as control, media(await claim(control)) as line:
             assert (await line.say("answer")).outcome is Outcome.DONE
             assert call.state == "answered"
+
+
+async def test_ringing_that_ends_in_the_moment_the_media_connection_breaks_harms_nobody() -> None:
+    async with serving() as gateway, agent(gateway) as control:
+        call = await gateway.place_call(callee=Callee(answers_after=None))
+        async with media(await claim(control)) as line:
+            await line.say("answer")
+            line.door.connect(now=0)
+            served = vars(call)["_line"]
+            await line.until(lambda: vars(served)["_waiting"])
+            served.media.receive_close(now=0)  # its reader has seen the end, and nobody has looked at that yet
+            await call.callee_hangs_up()
+            call.tick()
+            await call.wait_state("over")
 
 
 async def test_every_message_can_be_late() -> None:
