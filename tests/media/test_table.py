@@ -37,3 +37,16 @@ def test_the_numbers_of_the_wire_notes() -> None:
 def test_a_command_that_is_refused_does_not_move_the_call() -> None:
     refusals = {rule.refused for rule in COMMANDS.values()}
     assert all(row.next_state is row.state for row in CALL_TABLE.rows if row.message in refusals)
+
+
+def test_the_rules_of_the_commands_are_those_of_the_wire_notes() -> None:
+    assert {word.value: (rule.within, rule.once, rule.mode) for word, rule in COMMANDS.items()} == {
+        "call.answer": (10.0, True, None),
+        "call.connect": (None, False, "barge"),
+        "agent.whisper": (10.0, False, "whisper"),
+        "agent.barge": (10.0, False, "barge"),
+        "agent.spy": (10.0, False, "spy"),
+        "agent.interrupt": (10.0, False, None),
+        "call.close": (10.0, True, None),
+        "call.disconnect": (10.0, True, None),
+    }

@@ -287,3 +287,17 @@ def test_two_classes_of_one_name_are_read_each_in_its_own_way() -> None:
     said = payload("calling.call.play", {"state": "playing", "mood": "merry"})
     assert PlayEvent.from_payload(said).state == "playing"
     assert ours.from_payload(said).mood == "merry"
+
+
+_EMPTY: dict[str, object] = {"str": "", "int": 0, "float": 0.0, "bool": False, "dict": {}, "list": []}
+
+
+@pytest.mark.parametrize("kind", dict.fromkeys([*EVENT_CLASS_MAP.values(), RelayEvent]), ids=lambda kind: kind.__name__)
+def test_what_an_event_does_not_say_is_empty_and_of_its_kind(kind: type[RelayEvent]) -> None:
+    for field in attrs.fields(kind):
+        default: object = field.default
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # typed as a function, but a class
+            default = default.factory()  # type: ignore[attr-defined]
+        named = getattr(field.type, "__name__", str(field.type))
+        if default is not attrs.NOTHING and named in _EMPTY:
+            assert (field.name, default) == (field.name, _EMPTY[named])
