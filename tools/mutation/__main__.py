@@ -60,7 +60,11 @@ class Run:
             usable = [test for test in usable if test.startswith(own) is near]
         beside = "tests/tables/" if mutant.path.stem.endswith("table") else f"tests/{folder}/"
         usable.sort(
-            key=lambda test: (not test.startswith(own), not test.startswith(beside), self.reach.seconds.get(test, 0))
+            key=lambda test: (
+                *(not test.startswith(place) for place in (own, beside)),
+                test not in self.reach.looking,
+                self.reach.seconds.get(test, 0),
+            )
         )
         spent, kept = 0.0, list[str]()
         for test in usable:
@@ -115,7 +119,7 @@ class Run:
         gc.collect()
         gc.freeze()
         for done, (number, mutant) in enumerate(chosen):
-            reaching = self.reach.of_module(mutant.path) or list(self.reach.seconds)
+            reaching = self.reach.of_module(mutant.path)
             verdict, said, count, cut = SURVIVED, "", 0, False
             for near in (True, False):
                 tests, cut = self.choose(mutant, reaching, near=near)

@@ -5,6 +5,7 @@ A file of tests is measured once and again when it changes; everything is when s
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -45,12 +46,17 @@ class Reach:
         return next((known[line] for line in lines if line in known), [])
 
     def of_module(self, path: Path) -> list[str]:
-        """The tests that reach any line of a module, those that reach the most of it first."""
-        count: dict[str, int] = {}
-        for tests in self.tests.get(str(path), {}).values():
-            for test in filter(None, tests):
-                count[test] = count.get(test, 0) + 1
-        return sorted(count, key=lambda test: -count[test])
+        """The tests that reach any line of a module, and those that only look at what importing has made.
+
+        Of a module that is data and nothing else no test reaches a line: it is every test's.
+        """
+        reaching = {test for tests in self.tests.get(str(path), {}).values() for test in tests if test}
+        return [test for test in self.seconds if not reaching or test in reaching or test in self.looking]
+
+    @functools.cached_property
+    def looking(self) -> set[str]:
+        """The tests that reach no line of the core."""
+        return set(self.seconds).difference(*(tests for lines in self.tests.values() for tests in lines.values()))
 
 
 class _Measuring:
