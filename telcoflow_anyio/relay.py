@@ -146,8 +146,8 @@ class RelayClient(Home, BaseRelayClient, Tenant):
 
     ``max_active_calls`` is how many calls it takes at once, ``contexts`` what it listens to. ``scheme`` is "wss", or
     "ws" on loopback (elsewhere with ``allow_plaintext=True``). ``dial_stream`` replaces how byte streams are opened:
-    it gets a ``WsUrl``, returns an anyio ``ByteStream`` and raises OSError when it cannot. ``backoff`` replaces the
-    waits between attempts to reconnect.
+    it gets a ``WsUrl``, returns an anyio ``ByteStream``, or a connected ``socket.socket`` that gets its TLS from us,
+    and raises OSError when it cannot. ``backoff`` replaces the waits between attempts to reconnect.
 
     Raises ValueError that names what is missing or wrong and where to set it.
     """

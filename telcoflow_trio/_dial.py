@@ -10,7 +10,8 @@ import trio
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.origin import WsUrl
 from telcoflow_trio._driver import Lane
-from telcoflow_trio._poller import CAN_POLL, PolledSocket, Poller
+from telcoflow_trio._poller import CAN_POLL, Poller
+from telcoflow_trio._socket import PolledSocket
 from telcoflow_trio._tls import Tls
 
 Dial = Callable[[WsUrl], Awaitable[trio.abc.Stream | socket.socket]]

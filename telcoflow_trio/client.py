@@ -45,8 +45,9 @@ class TelcoflowClient(Home, BaseClient[ActiveCall], Tenant):
     left; or call ``connect`` and ``disconnect``. Register handlers, then ``await client.run_forever()``.
     Entering raises WSSAuthenticationError or WSSConnectionError when the service refuses or is not there.
 
-    ``dial`` replaces how byte streams are opened: it gets a ``WsUrl``, returns a ``trio.abc.Stream`` and
-    raises OSError when it cannot. ``backoff`` replaces the waits between attempts to reconnect.
+    ``dial`` replaces how byte streams are opened: it gets a ``WsUrl``, returns a ``trio.abc.Stream``, or a connected
+    ``socket.socket`` that gets its TLS from us, and raises OSError when it cannot. ``backoff`` replaces the waits
+    between attempts to reconnect.
     """
 
     def __init__(self, config: ClientConfig, *, dial: Dial | None = None, backoff: Backoff | None = None) -> None:

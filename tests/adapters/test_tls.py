@@ -53,8 +53,8 @@ async def listening() -> AsyncIterator[tuple[Any, int]]:
 
 
 @asynccontextmanager
-async def service_with(context: ssl.SSLContext) -> AsyncIterator[tuple[Service, int]]:
-    """Serve TLS on a real port."""
+async def service_with(context: ssl.SSLContext | None) -> AsyncIterator[tuple[Service, int]]:
+    """Serve on a real port, over TLS or not."""
     with anyio.fail_after(15):
         async with listening() as (plain, port), anyio.create_task_group() as group:
             service = Service(Net())
@@ -63,17 +63,19 @@ async def service_with(context: ssl.SSLContext) -> AsyncIterator[tuple[Service, 
             async def serve(stream: Any) -> None:
                 await service.serve(stream)
 
-            group.start_soon(TLSListener(plain, context, standard_compatible=False).serve, serve)
+            listener = plain if context is None else TLSListener(plain, context, standard_compatible=False)
+            group.start_soon(listener.serve, serve)
             yield service, port
             group.cancel_scope.cancel()
 
 
-def settings(case: Case, port: int, **more: Any) -> Any:
+def settings(case: Case, port: int, *, secure: bool = True, **more: Any) -> Any:
     world = World(case)
     kind = world.adapter.TelcoflowClientConfig
+    base_url = f"{'wss' if secure else 'ws'}://localhost:{port}"
     if "cert_path" in more:
-        return world.adapter, kind.production(base_url=f"wss://localhost:{port}", **more)
-    return world.adapter, kind.sandbox(api_key="k", connector_uuid="c", base_url=f"wss://localhost:{port}", **more)
+        return world.adapter, kind.production(base_url=base_url, **more)
+    return world.adapter, kind.sandbox(api_key="k", connector_uuid="c", base_url=base_url, **more)
 
 
 async def enter(adapter: Any, config: Any) -> Any:
@@ -143,7 +145,7 @@ async def test_a_client_certificate_opens_control_and_media(
     agent = ca.issue_cert("agent.example")
     agent.private_key_pem.write_to_path(tmp_path / "key.pem")
     agent.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    paths = {"cert_path": str(tmp_path / "cert.pem"), "key_path": str(tmp_path / "key.pem")}
+    paths: dict[str, Any] = {"cert_path": str(tmp_path / "cert.pem"), "key_path": str(tmp_path / "key.pem")}
     async with service_with(context) as (service, port):
         without = await enter(*settings(case, port, ca_path=trusted))
         assert isinstance(without, WSSConnectionError)

@@ -1,0 +1,227 @@
+"""What is particular to the lanes for sockets; all other scenarios run on them too."""
+
+import asyncio
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import anyio
+import pytest
+import trio
+import trustme
+
+from telcoflow_anyio._asyncio import AsyncioSocket, _buffer_of
+from telcoflow_anyio._loop import _find_library, spawn_root
+from telcoflow_proto.origin import parse_ws_url
+from telcoflow_trio._poller import Poller, Turn
+from tests.adapters.acts import taking, until
+from tests.adapters.test_tls import service_with, serving, settings
+from tests.world.world import Case
+
+PLAIN = parse_ws_url("ws://localhost:8080/")
+TRIO = Case("trio", "telcoflow_trio")
+
+
+class Said:
+    """Something to be polled that notes when it is written."""
+
+    def __init__(self, poller: Poller) -> None:
+        self.turn: Turn = poller.attach(self)
+        self.written = 0
+        self.then: Callable[[], None] = lambda: None
+
+    def ready(self, events: int, now: float) -> None:
+        raise NotImplementedError
+
+    def write(self, now: float) -> None:
+        self.written += 1
+        self.then()
+
+
+def test_what_is_due_before_the_poller_had_its_first_turn_is_written() -> None:
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            poller = Poller(nursery.start_soon)
+            said = Said(poller)
+            said.turn.write_soon(said)
+            await trio.testing.wait_all_tasks_blocked()
+            assert said.written == 1
+            poller.detach(said)
+
+    trio.run(main)
+
+
+def test_what_becomes_due_while_another_is_written_is_written_too() -> None:
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            poller = Poller(nursery.start_soon)
+            first, second = Said(poller), Said(poller)
+            first.then = lambda: second.turn.write_soon(second)
+            await trio.testing.wait_all_tasks_blocked()
+            first.turn.write_soon(first)
+            await trio.testing.wait_all_tasks_blocked()
+            assert (first.written, second.written) == (1, 1)
+            poller.detach(first)
+            poller.detach(second)
+
+    trio.run(main)
+
+
+def test_the_poller_ends_with_its_last_socket_and_begins_anew_with_the_next() -> None:
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            poller = Poller(nursery.start_soon)
+            for _ in range(2):
+                said = Said(poller)
+                await trio.testing.wait_all_tasks_blocked()
+                assert len(nursery.child_tasks) == 1
+                poller.detach(said)
+                poller.detach(said)
+                await trio.testing.wait_all_tasks_blocked()
+                assert not nursery.child_tasks
+                assert said.turn.over
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("secure", [True, False], ids=["wss", "ws"])
+def test_trio_where_nothing_can_be_polled_uses_streams(
+    secure: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setattr("telcoflow_trio._dial.CAN_POLL", False)
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+
+    async def main() -> None:
+        async with service_with(serving(ca.issue_cert("localhost")) if secure else None) as (service, port):
+            adapter, config = settings(TRIO, port, secure=secure, ca_path=str(tmp_path / "ca.pem"))
+            async with adapter.TelcoflowClient(config) as client:
+                calls = taking(client)
+                scheme = "wss" if secure else "ws"
+                there = await service.announce_call(url=f"{scheme}://localhost:{port}/media/1")
+                await until(lambda: calls, within=5)
+                await calls[0].answer()
+                there.say(b"\1\1")
+                assert await anext(aiter(calls[0].audio_stream())) == b"\1\1"
+                await calls[0].close()
+
+    anyio.run(main, backend="trio")
+
+
+class Ended:
+    """A machine that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.told: list[str] = []
+
+    def start(self, *, now: float) -> None:
+        self.told.append("start")
+
+    def receive_data(self, data: bytes, *, now: float) -> None:
+        self.told.append("data")
+
+    def receive_eof(self, *, now: float) -> None:
+        self.told.append("eof")
+        self.closed = True
+
+    def fail_transport(self, detail: str, *, now: float) -> None:
+        self.told.append(detail)
+        self.closed = True
+
+    def data_to_send(self, *, now: float | None = None) -> bytes:
+        return b""
+
+
+async def on_asyncio(act: Callable[[AsyncioSocket, socket.socket, Ended], Coroutine[Any, Any, None]]) -> Ended:
+    """Do something with a lane, the other end of its socket, and a machine."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        lane = await AsyncioSocket.connect(PLAIN, None, ours)
+        door = Ended()
+        await act(lane, theirs, door)
+    return door
+
+
+def test_a_transport_that_is_gone_before_it_has_a_machine_is_told_to_it() -> None:
+    async def act(lane: AsyncioSocket, _theirs: socket.socket, door: Ended) -> None:
+        assert lane._transport is not None  # noqa: SLF001 - as below
+        lane._transport.abort()  # noqa: SLF001 - the peer may leave at any time, but not by a test's command
+        await asyncio.sleep(0)
+        await lane.carry(door, lambda: None)
+
+    door = asyncio.run(on_asyncio(act))
+    assert door.told == ["start", "the connection broke: the stream was closed"]
+
+
+def test_nothing_is_read_before_there_is_a_machine() -> None:
+    async def act(lane: AsyncioSocket, theirs: socket.socket, door: Ended) -> None:
+        theirs.send(b"early")
+        theirs.shutdown(socket.SHUT_WR)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not lane.wake() or not door.told
+        await lane.carry(door, lambda: None)
+
+    assert asyncio.run(on_asyncio(act)).told == ["start", "data", "eof"]
+
+
+def test_a_machine_that_ended_while_its_socket_was_connected_is_not_started() -> None:
+    async def act(lane: AsyncioSocket, theirs: socket.socket, door: Ended) -> None:
+        door.closed = True
+        await lane.carry(door, lambda: None)
+        await asyncio.sleep(0)
+        theirs.setblocking(False)
+        assert theirs.recv(1) == b""
+
+    assert asyncio.run(on_asyncio(act)).told == []
+
+
+def test_sockets_of_one_loop_share_a_buffer_where_the_loop_reads_them_one_after_the_other() -> None:
+    one, other = asyncio.SelectorEventLoop(), asyncio.SelectorEventLoop()
+    try:
+        assert _buffer_of(one) is _buffer_of(one)
+        assert _buffer_of(one) is not _buffer_of(other)
+        foreign: Any = object()
+        assert _buffer_of(foreign) is not _buffer_of(foreign)
+    finally:
+        one.close()
+        other.close()
+
+
+def test_anyio_is_told_its_loop_only_where_it_asks_sniffio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sniffio", None)
+    assert _find_library() is None
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_root_task_that_is_cancelled_before_its_first_turn_does_nothing(backend: str) -> None:
+    done: list[str] = []
+
+    async def work() -> None:
+        await anyio.lowlevel.checkpoint()
+        done.append("work")
+
+    async def main() -> None:
+        spawn_root(work)()
+        cancel = spawn_root(anyio.sleep_forever)
+        await anyio.wait_all_tasks_blocked()
+        cancel()
+
+    anyio.run(main, backend=backend)
+    assert done == []
+
+
+def test_a_certificate_that_is_no_good_leaves_no_socket_open() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.send(b"this is no TLS at all, and the handshake says so")
+
+    async def main() -> None:
+        with pytest.raises(ssl.SSLError):
+            await AsyncioSocket.connect(parse_ws_url("wss://localhost/"), ssl.create_default_context(), ours)
+
+    with theirs:
+        asyncio.run(main())
+        assert ours.fileno() == -1
