@@ -161,7 +161,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="imports",
-        title="Import",
+        title="Import of the first name a program needs",
         module="benchmarks.speed.imports",
         columns=(Column("cpu_ms", "ms of CPU"), Column("modules", "modules")),
         clients=("telcoflow_proto", "telcoflow_anyio", "telcoflow_trio", "telcoflow"),
@@ -169,7 +169,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="relay-imports",
-        title="Import of RELAY",
+        title="Import of the first name a program needs, RELAY",
         module="benchmarks.speed.imports",
         columns=(Column("cpu_ms", "ms of CPU"), Column("modules", "modules")),
         clients=("telcoflow_proto.relay", "telcoflow_anyio.relay", "telcoflow_trio.relay", "signalwire.relay"),
