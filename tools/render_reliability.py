@@ -28,7 +28,8 @@ HEAD = """\
 
 What may go wrong, what must happen then, what was seen, and the tests that prove it in every run. Times in figures are
 virtual seconds unless the row is proved on real sockets: the network is then a program, and the clock jumps from
-event to event. A test on adapters runs three times: anyio on asyncio, anyio on trio, and trio alone.
+event to event. A test on adapters runs three times over streams (anyio on asyncio, anyio on trio, and trio alone), and
+twice over sockets (anyio on asyncio, trio alone).
 
     pytest tests/reliability                                       the tests named after a row, on this page and more
     pytest tests/reliability --write-figures && make docs          measure the figures again

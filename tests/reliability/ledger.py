@@ -953,13 +953,12 @@ FAULTS = (
     ),
     Row(
         "D47",
-        "a cable pulled between two network namespaces, and put back",
+        "between two network namespaces, a cable pulled and put back; a wire that loses 20 % of the packets, or carries "
+        "64 kbit/s",
         "as on the virtual network",
         SOCKET,
         "as on the virtual network",
         figures=("D47: until a pulled cable is told on media, s",),
-        impossible="Loss by nftables and a narrow link by tbf need tools the machine may lack; random stalls and "
-        "segments of one byte are in D28.",
     ),
     Row(
         "D48",

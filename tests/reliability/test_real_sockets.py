@@ -691,3 +691,130 @@ async def test_D47_a_cable_that_is_pulled_is_noticed_and_one_that_is_put_back_is
     assert found is not None, said
     assert float(found[1]) <= 10.5
     figure("D47: until a pulled cable is told on media, s", float(found[1]))
+
+
+# ---------------------------------------------------------------------- a bad wire between two namespaces
+
+WIRE = """
+import fcntl, os, random, socket, struct, subprocess, sys, threading, time, anyio
+sys.path.insert(0, os.getcwd())
+from telcoflow_anyio import TelcoflowClient, TelcoflowClientConfig
+
+COMMON = '''
+import fcntl, os, struct, subprocess
+def tunnel(address):
+    number = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(number, 0x400454CA, struct.pack("16sH", b"wire", 0x1001))  # TUNSETIFF: IFF_TUN, IFF_NO_PI
+    for command in (["addr", "add", address, "dev", "wire"], ["link", "set", "wire", "up"]):
+        subprocess.run(["ip", *command], check=True)
+    return number
+'''
+GATEWAY = COMMON + '''
+import anyio, socket, sys, threading
+sys.path.insert(0, os.getcwd())
+from telcoflow_anyio.gateway import Caller, Gateway, Voice
+end, packets = tunnel("10.9.0.2/24"), socket.socket(fileno=int(sys.argv[1]))
+def up():
+    while True:
+        packets.send(os.read(end, 2048))
+def down():
+    while packet := packets.recv(2048):
+        os.write(end, packet)
+for pump in (up, down):
+    threading.Thread(target=pump, daemon=True).start()
+async def main():
+    async with Gateway(host="10.9.0.2", port=8080) as gateway:
+        print("up", flush=True)
+        await gateway.wait_for_agents(1)
+        await gateway.place_call(Caller(voice=Voice.ramp(60)))
+        await anyio.sleep_forever()
+anyio.run(main)
+'''
+exec(COMMON)
+end = tunnel("10.9.0.1/24")
+packets, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+inner = subprocess.Popen(["unshare", "-n", sys.executable, "-c", GATEWAY, str(theirs.fileno())],
+                         pass_fds=[theirs.fileno()], stdout=subprocess.PIPE, text=True)
+chance, bad, dropped = random.Random(47), {"lost": 0.0, "bits": 0.0}, 0
+
+def carry(take, give):
+    global dropped
+    free_at = 0.0
+    while True:
+        packet = take()
+        now = time.monotonic()
+        if chance.random() < bad["lost"]:
+            dropped += 1
+            continue
+        if bad["bits"]:
+            free_at = max(free_at, now) + 8 * len(packet) / bad["bits"]
+            time.sleep(max(0.0, free_at - now))
+        give(packet)
+
+def from_client():
+    return os.read(end, 2048)
+
+def to_client(packet):
+    os.write(end, packet)
+
+for pump in ((from_client, packets.send), (lambda: packets.recv(2048), to_client)):
+    threading.Thread(target=carry, args=pump, daemon=True).start()
+try:
+    assert inner.stdout.readline() == "up\\n"
+
+    async def main():
+        config = TelcoflowClientConfig.sandbox(api_key="test-key", connector_uuid="test-connector",
+                                               base_url="ws://10.9.0.2:8080", allow_plaintext=True)
+        calls = []
+        async with TelcoflowClient(config) as client:
+            client.register_event_handler("call.new", calls.append)
+            with anyio.fail_after(10):
+                while not calls:
+                    await anyio.sleep(0.01)
+            call = calls[0]
+            await call.answer()
+            heard = bytearray()
+
+            async def listen():
+                async for chunk in call.audio_stream():
+                    heard.extend(chunk)
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(listen)
+                for name, how in (("loss", {"lost": 0.2, "bits": 0.0}), ("narrow", {"lost": 0.0, "bits": 64000.0})):
+                    bad.update(how)
+                    before, drops = len(heard), dropped
+                    await anyio.sleep(4)
+                    print(name, call.state.value, len(heard) - before, dropped - drops, flush=True)
+                bad.update(lost=0.0, bits=0.0)
+                before = len(heard)
+                with anyio.fail_after(10):
+                    while len(heard) < before + 48000:
+                        await anyio.sleep(0.01)
+                group.cancel_scope.cancel()
+            print("healed", call.state.value, flush=True)
+
+    anyio.run(main)
+finally:
+    inner.kill()
+    inner.communicate()
+"""
+
+
+@ONE_CASE
+async def test_D47_a_wire_that_loses_a_fifth_or_is_too_narrow_delays_the_audio_and_ends_no_call(case: Case) -> None:
+    try:
+        possible = subprocess.run(
+            ["unshare", "-rn", "ip", "tuntap", "add", "wire", "mode", "tun"], check=False, capture_output=True
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no unshare or ip on this machine")
+    if possible.returncode:
+        pytest.skip(f"no tunnels in a network namespace for this user: {possible.stderr.decode().strip()}")
+    with anyio.fail_after(60):
+        done = await anyio.run_process(["unshare", "-rn", sys.executable, "-c", WIRE], cwd=ROOT, check=False)
+    said = done.stdout.decode()
+    told = said + done.stderr.decode()[-1500:]
+    assert re.search(r"loss answered [1-9]\d* [1-9]", said), told  # audio came through, and packets were lost
+    assert re.search(r"narrow answered [1-9]\d* 0", said), told
+    assert "healed answered" in said, told
