@@ -1,10 +1,9 @@
-"""Scenarios run on every adapter, in virtual time, inside a world, with deadlines both virtual and real."""
+"""Scenarios run on every adapter, in virtual time, inside a world, with a virtual deadline."""
 
 import functools
 import inspect
 import random
-import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from tests.world.world import CASES, LANES, Case, World
 
 HERE = Path(__file__).parent
 VIRTUAL_DEADLINE = 7200.0
-REAL_DEADLINE = 10.0
 
 
 @pytest.fixture(params=[*CASES, *LANES], ids=lambda case: case.id)
@@ -34,20 +32,6 @@ def world(case: Case, monkeypatch: pytest.MonkeyPatch) -> World:
     """A network, a service and an adapter; open while the test runs, checked for leftovers afterwards."""
     monkeypatch.setattr("os.urandom", random.Random(20).randbytes)  # the same waits and masks in every run
     return World(case)
-
-
-@pytest.fixture(autouse=True)
-def real_deadline() -> Iterator[None]:
-    """Stop a test that hangs in real time."""
-
-    def ring(signum: int, frame: object) -> None:
-        raise TimeoutError(f"the test took more than {REAL_DEADLINE:.0f} real seconds")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, REAL_DEADLINE)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

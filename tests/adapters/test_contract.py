@@ -112,9 +112,7 @@ def test_run_forever_is_gathered_with_a_loop_of_the_program() -> None:
             await asyncio.gather(client.run_forever(), hourly(client))
         assert hours == 3
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.adapters.conftest.REAL_DEADLINE", 10.0)
-        by_hand(scenario)
+    by_hand(scenario)
 
 
 async def test_methods_are_called_from_tasks_of_the_program_and_cancelled_there(world: World) -> None:

@@ -1,10 +1,9 @@
-"""RELAY scenarios run on every adapter, in virtual time, inside a world, with deadlines both virtual and real."""
+"""RELAY scenarios run on every adapter, in virtual time, inside a world, with a virtual deadline."""
 
 import functools
 import inspect
 import random
-import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from tests.world.world import CASES, Case
 
 HERE = Path(__file__).parent
 VIRTUAL_DEADLINE = 7200.0
-REAL_DEADLINE = 60.0
 _ENVIRONMENT = (
     "SIGNALWIRE_PROJECT_ID",
     "SIGNALWIRE_API_TOKEN",
@@ -47,20 +45,6 @@ def world(case: Case, monkeypatch: pytest.MonkeyPatch) -> RelayWorld:
     for name in _ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
     return RelayWorld(case)
-
-
-@pytest.fixture(autouse=True)
-def real_deadline() -> Iterator[None]:
-    """Stop a test that hangs in real time."""
-
-    def ring(signum: int, frame: object) -> None:
-        raise TimeoutError(f"the test took more than {REAL_DEADLINE:.0f} real seconds")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, REAL_DEADLINE)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,8 +6,7 @@ pytest tests/reliability --write-figures          and note what they measured, f
 
 import inspect
 import json
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,6 @@ __all__ = ["anyio_backend", "case", "world"]
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "docs" / "reports" / "reliability.json"
-REAL_DEADLINE = 60.0
 
 Figure = Callable[[str, float], None]
 """Notes what was measured under the name the ledger gives it; the worst of several runs is kept."""
@@ -37,20 +35,6 @@ def figure() -> Figure:
         _figures[name] = max(value, _figures.get(name, value))
 
     return note
-
-
-@pytest.fixture(autouse=True)
-def real_deadline() -> Iterator[None]:
-    """Stop a test that hangs in real time."""
-
-    def ring(signum: int, frame: object) -> None:
-        raise TimeoutError(f"the test took more than {REAL_DEADLINE:.0f} real seconds")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, REAL_DEADLINE)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

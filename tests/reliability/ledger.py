@@ -953,8 +953,8 @@ FAULTS = (
     ),
     Row(
         "D47",
-        "between two network namespaces, a cable pulled and put back; a wire that loses 20 % of the packets, or carries "
-        "64 kbit/s",
+        "between two network namespaces, a cable pulled and put back; a wire that loses 20 % of the packets, or "
+        "carries 64 kbit/s",
         "as on the virtual network",
         SOCKET,
         "as on the virtual network",
