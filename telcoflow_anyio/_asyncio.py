@@ -9,7 +9,7 @@ import socket
 import ssl
 import weakref
 from collections.abc import Callable
-from typing import final
+from typing import cast, final
 
 import anyio
 
@@ -41,12 +41,14 @@ class AsyncioSocket(Lane, asyncio.BufferedProtocol):
         """Connect to the URL's host and port, or take a connected socket; with TLS on top, or not. Raises OSError."""
         loop = asyncio.get_running_loop()
         name = None if tls is None else url.address
-        if sock is None:
+        if sock is not None:
+            _, lane = await loop.create_connection(cls, sock=sock, ssl=tls, server_hostname=name)
+        elif isinstance(loop, asyncio.BaseEventLoop):
             _, lane = await loop.create_connection(
                 cls, url.address, url.port, ssl=tls, server_hostname=name, happy_eyeballs_delay=_HEAD_START
             )
-        else:
-            _, lane = await loop.create_connection(cls, sock=sock, ssl=tls, server_hostname=name)
+        else:  # uvloop tries one address after the other, and knows no head start
+            _, lane = await loop.create_connection(cls, url.address, url.port, ssl=tls, server_hostname=name)
         return lane
 
     async def carry(self, door: Door, settle: Callable[[], None]) -> None:
@@ -94,11 +96,11 @@ class AsyncioSocket(Lane, asyncio.BufferedProtocol):
     # ------------------------------------------------------------------ what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream's, both ways
-        self._transport = transport
+        # A stream's transport goes both ways; uvloop's is no asyncio.Transport, but has what one has.
+        self._transport = both_ways = cast("asyncio.Transport", transport)
         # What the system does not take is better kept in the machine: it may be cleared. At 0, TLS stops for good.
-        transport.set_write_buffer_limits(high=1, low=0)
-        transport.pause_reading()
+        both_ways.set_write_buffer_limits(high=1, low=0)
+        both_ways.pause_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer

@@ -5,6 +5,8 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,7 +23,6 @@ from tests.adapters.test_tls import service_with, serving, settings
 from tests.world.world import Case
 
 PLAIN = parse_ws_url("ws://localhost:8080/")
-TRIO = Case("trio", "telcoflow_trio")
 
 
 class Said:
@@ -86,28 +87,34 @@ def test_the_poller_ends_with_its_last_socket_and_begins_anew_with_the_next() ->
     trio.run(main)
 
 
+async def a_call(case: Case, folder: Path, *, secure: bool) -> None:
+    """Take a call over real sockets, hear something, and leave."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(folder / "ca.pem")
+    async with service_with(serving(ca.issue_cert("localhost")) if secure else None) as (service, port):
+        adapter, config = settings(case, port, secure=secure, ca_path=str(folder / "ca.pem"))
+        async with adapter.TelcoflowClient(config) as client:
+            calls = taking(client)
+            there = await service.announce_call(url=f"{'wss' if secure else 'ws'}://localhost:{port}/media/1")
+            await until(lambda: calls, within=5)
+            await calls[0].answer()
+            there.say(b"\1\1")
+            assert await anext(aiter(calls[0].audio_stream())) == b"\1\1"
+            await calls[0].close()
+
+
 @pytest.mark.parametrize("secure", [True, False], ids=["wss", "ws"])
 def test_trio_where_nothing_can_be_polled_uses_streams(
-    secure: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    secure: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("telcoflow_trio._dial.CAN_POLL", False)
-    ca = trustme.CA()
-    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    trio.run(partial(a_call, Case("trio", "telcoflow_trio"), tmp_path, secure=secure))
 
-    async def main() -> None:
-        async with service_with(serving(ca.issue_cert("localhost")) if secure else None) as (service, port):
-            adapter, config = settings(TRIO, port, secure=secure, ca_path=str(tmp_path / "ca.pem"))
-            async with adapter.TelcoflowClient(config) as client:
-                calls = taking(client)
-                scheme = "wss" if secure else "ws"
-                there = await service.announce_call(url=f"{scheme}://localhost:{port}/media/1")
-                await until(lambda: calls, within=5)
-                await calls[0].answer()
-                there.say(b"\1\1")
-                assert await anext(aiter(calls[0].audio_stream())) == b"\1\1"
-                await calls[0].close()
 
-    anyio.run(main, backend="trio")
+@pytest.mark.parametrize("secure", [True, False], ids=["wss", "ws"])
+def test_asyncio_may_be_uvloop(secure: bool, tmp_path: Path) -> None:
+    act = partial(a_call, Case("asyncio", "telcoflow_anyio"), tmp_path, secure=secure)
+    anyio.run(act, backend="asyncio", backend_options={"use_uvloop": True})
 
 
 class Ended:
