@@ -152,6 +152,15 @@ def test_nothing_is_pushed_before_the_set_up(push: str) -> None:
 
 
 @EVERY_REQUEST
+def test_an_answer_before_the_set_up_is_refused_for_that_reason(kind: str) -> None:
+    server = ControlServer(entropy=entropy())
+    server.start(now=T0)
+    with pytest.raises(LocalProtocolError, match="cannot say 'response' while the control connection is 'new'"):
+        ANSWERS[kind](server)
+    assert said(server) == []
+
+
+@EVERY_REQUEST
 def test_a_request_is_put_to_the_application_and_answered_once(kind: str) -> None:
     server = server_holding()
     server.receive_message(REQUESTS[kind], now=T0)

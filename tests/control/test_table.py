@@ -40,3 +40,9 @@ def test_nothing_comes_for_a_session_before_it_is_ready() -> None:
     early = {SessionState.UNCLAIMED, SessionState.CLAIMING, SessionState.CLAIMED}
     for state in early:
         assert not {SessionWord.CALL_IN, SessionWord.MESSAGE_IN} & set(SESSION_TABLE.sayable(state, Role.SERVER))
+
+
+def test_a_session_that_is_over_can_be_asked_for_once_more() -> None:
+    row = SESSION_TABLE.find(SessionState.CLOSED, Role.CLIENT, SessionWord.OPEN)
+    assert row is not None
+    assert (row.next_state, row.crossing) == (SessionState.CLAIMING, False)

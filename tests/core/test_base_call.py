@@ -41,7 +41,7 @@ def test_disconnect_ends_for_everybody_and_again_is_quiet() -> None:
     task = line.run(line.call.disconnect())
     line.succeed()
     assert task.outcome().command == "call.disconnect"
-    assert Task(line.call.disconnect()).outcome()
+    assert Task(line.call.disconnect()).outcome().command == "call.disconnect"
     assert Task(line.call.interrupt()).outcome() == 0
     assert Task(line.call.drain()).outcome() is False
 

@@ -293,6 +293,7 @@ def test_a_rejected_upgrade_is_the_last_event_of_both_ends() -> None:
     list(both.server.events())
     both.server.reject(status=401, detail="who are you?", now=1.0)
     assert list(both.server.events()) == [ConnectionLost(code=1006, reason="", error=None)]
+    assert both.server.told == ["lost at 1.0"]
     both.carry()
     (lost,) = both.client.events()
     assert isinstance(lost, ConnectionLost)

@@ -33,6 +33,11 @@ def test_connection_errors_carry_their_code() -> None:
     assert WSSConnectionError("x").code is None
 
 
+@pytest.mark.parametrize("kind", [WSSConnectionError, WSSAuthenticationError])
+def test_a_message_given_by_name_is_said_too(kind: type[WSSConnectionError | WSSAuthenticationError]) -> None:
+    assert str(kind(message="x")) == "x"
+
+
 @pytest.mark.parametrize(
     ("code", "message", "said"),
     [(None, None, "c was refused"), ("A", None, "c was refused: A"), ("A", "b", "c was refused: A: b")],

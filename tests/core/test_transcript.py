@@ -123,6 +123,15 @@ def test_a_transcript_that_is_full_is_a_beginning() -> None:
     assert (len(by_count.transcript.entries), by_count.transcript.dropped) == (3, 2)
 
 
+def test_the_end_that_is_recorded_is_the_end_of_the_door() -> None:
+    client = new_client()
+    recorder = Recorder(client)
+    recorder.start(now=1.0)
+    assert not client.lost
+    recorder.receive_eof(now=2.0)
+    assert client.lost
+
+
 def test_bytes_do_not_show_in_a_repr() -> None:
     assert "canary" not in repr(Transcript((Entry(1.0, Happening.SAID, b"canary"),)))
 
@@ -174,8 +183,8 @@ def test_another_format_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["1.0 timeout\n" * 4, "1.0 < 0000000000\n", "x" * 1000],
-    ids=["entries", "bytes", "text"],
+    ["1.0 timeout\n" * 4, "1.0 < 0000000000\n", "1.0 < 000000\n" * 2, "x" * 1000],
+    ids=["entries", "bytes", "bytes of two entries", "text"],
 )
 def test_what_is_too_long_is_refused(text: str) -> None:
     limits = attrs.evolve(DEFAULT_LIMITS, transcript_bytes=4, transcript_entries=3)

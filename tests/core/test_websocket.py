@@ -339,8 +339,11 @@ def test_a_server_answers_a_bad_request_with_the_status_that_says_why(data: byte
     link = brought_to(S.IDLE, V)
     link.start(now=0.0)
     link.receive_data(data, now=0.0)
-    assert isinstance(lost(link).error, RemoteProtocolError)
-    assert link.data_to_send().startswith(b"HTTP/1.1 " + status + b" ")
+    fault = lost(link).error
+    assert isinstance(fault, RemoteProtocolError)
+    answer = link.data_to_send()
+    assert answer.startswith(b"HTTP/1.1 " + status + b" ")
+    assert answer.endswith(str(fault).encode())
 
 
 def test_a_refusal_whose_body_never_ends_is_told_as_the_refusal_it_is() -> None:

@@ -1,9 +1,11 @@
 """A RELAY client as its user sees it."""
 
+import re
 from typing import Any
 
 import pytest
 
+from telcoflow_proto.backoff import Backoff
 from telcoflow_proto.client_table import ClientState
 from telcoflow_proto.door import FrameDropped
 from telcoflow_proto.exceptions import (
@@ -151,6 +153,14 @@ def test_a_connection_that_is_lost_is_none_of_the_user_s_business() -> None:
     assert not running.step().done
 
 
+def test_it_waits_between_attempts_as_it_was_told_to() -> None:
+    made, office = client(backoff=Backoff(first=0.001, ceiling=0.001))
+    told: list[ConnectionState] = []
+    made.on_connection(told.append)
+    office.drop()
+    assert told[0].retry_in == pytest.approx(0.001)
+
+
 def test_what_did_not_end_in_time_is_cut() -> None:
     made, _ = client()
     task = made.end()
@@ -264,6 +274,7 @@ def test_what_happens_to_the_connection_is_told_to_everybody() -> None:
     assert [one.state for one in told] == ["lost", "connected", "lost", "connected", "closed"]
     assert [one.restored for one in told] == [False, True, False, False, False]
     assert [one.attempt for one in told[:4]] == [1, 1, 2, 2]
+    assert [one.reason for one in told if one.state == "connected"] == ["", ""]
     assert told[0].retry_in is not None
     assert told[4].retry_in is None
     assert len(made.faults) == 5
@@ -312,10 +323,18 @@ def test_what_json_cannot_say_is_raised_with_a_connection_and_without(value: Any
     assert office.reconnect().methods == []
 
 
-@pytest.mark.parametrize("params", [{1: 2}, [1], None, "x"])
-def test_params_that_are_no_object_are_raised(params: Any) -> None:
+@pytest.mark.parametrize(
+    ("params", "why"),
+    [
+        ({1: 2}, ""),
+        ([1], " must be an object (dict), got list"),
+        (None, " must be an object (dict), got NoneType"),
+        ("x", " must be an object (dict), got str"),
+    ],
+)
+def test_params_that_are_no_object_are_raised(params: Any, why: str) -> None:
     made, _ = client()
-    with pytest.raises(TypeError, match=r"calling\.future: params"):
+    with pytest.raises(TypeError, match=re.escape(f"calling.future: params{why}")):
         Task(made.execute("calling.future", params)).outcome()
 
 

@@ -380,7 +380,7 @@ def test_an_action_needs_a_control_id_of_its_own() -> None:
     with pytest.raises(ValueError, match=r"play\(\): control_id 'p1' is in use"):
         Task(call.play(MEDIA, control_id="p1")).outcome()
     assert not action.is_done
-    with pytest.raises(TypeError, match="control_id must be a text, got int"):
+    with pytest.raises(TypeError, match=r"play\(\): control_id must be a text, got int"):
         Task(call.play(MEDIA, control_id=1)).outcome()  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="must not be empty"):
         Task(call.play(MEDIA, control_id="")).outcome()

@@ -109,6 +109,17 @@ def test_a_whole_session() -> None:
     assert server.closed
 
 
+def test_an_answer_after_our_close_is_not_said_but_tells_the_time() -> None:
+    client, server = met()
+    request_id = client.request("calling.answer", {}, now=T0)
+    pump(client, server)
+    server.close_connection(now=T0)
+    server.respond(request_id, {}, now=T0 + 1.0)
+    client.receive_data(server.data_to_send(), now=T0 + 1.0)
+    assert [one.outcome for one in seen(client) if isinstance(one, Replied)] == [Outcome.LOST]
+    assert server.next_deadline() == T0 + 3.0, "the client has 2 seconds to close, too"
+
+
 def test_who_is_refused_hears_it_before_the_close() -> None:
     client, server = connections()
     pump(client, server)

@@ -172,8 +172,9 @@ def test_only_so_many_legs_ring_for_one_dial() -> None:
 
 @pytest.mark.parametrize("call", [None, [], "l1", 1])
 def test_an_answer_that_names_no_leg_is_no_answer(call: Json) -> None:
-    with pytest.raises(RemoteProtocolError, match="'call' must be an object"):
+    with pytest.raises(RemoteProtocolError, match="'call' must be an object") as fault:
         winner_of({"call": call})
+    assert fault.value.close_code == 1007
     assert winner_of({"call": {"call_id": "l1"}}) == {"call_id": "l1"}
 
 

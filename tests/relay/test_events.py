@@ -301,3 +301,10 @@ def test_what_an_event_does_not_say_is_empty_and_of_its_kind(kind: type[RelayEve
         named = getattr(field.type, "__name__", str(field.type))
         if default is not attrs.NOTHING and named in _EMPTY:
             assert (field.name, default) == (field.name, _EMPTY[named])
+
+
+@pytest.mark.parametrize("kind", EVENT_CLASS_MAP.values(), ids=lambda kind: kind.__name__)
+def test_no_object_of_an_event_is_shown(kind: type[RelayEvent]) -> None:
+    objects = [field for field in attrs.fields(kind) if getattr(field.type, "__name__", "") == "dict"]
+    assert "params" in [field.name for field in objects]
+    assert [field.name for field in objects if field.repr] == [], "there may be numbers in it"

@@ -552,6 +552,12 @@ def test_a_session_that_is_not_restored_gives_up_the_dials_and_hangs_up_what_rin
     assert [one["call_id"] for one in office.asked_for("calling.end")] == ["l1"]
 
 
+def test_a_leg_that_names_no_project_is_of_ours() -> None:
+    record = ready().dial().leg("l1").machine.call("l1")
+    assert record is not None
+    assert record.project_id == PROJECT
+
+
 def test_a_dial_goes_on_over_a_restored_session() -> None:
     office = ready().dial().comes_back().leg("l1").dialled("answered", "l1")
     (over,) = office.taken(DialOver)

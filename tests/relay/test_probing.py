@@ -84,6 +84,8 @@ def test_what_cannot_be_asked_now_is_not_asked() -> None:
     room.online = True
     room.probes.answered("nothing", gone=False, now=100)
     assert room.asked == []
+    room.look()
+    assert room.asked == ["c0", "c1"], "nobody has been asked about them yet"
 
 
 def test_what_is_adrift_is_looked_for_every_minute_until_it_is_gone() -> None:
