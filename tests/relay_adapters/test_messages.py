@@ -160,7 +160,7 @@ async def test_a_message_that_comes_in_is_handed_to_the_handler(world: RelayWorl
         assert (message.from_number, message.to_number, message.context) == (TO, FROM, "default")
         assert (message.media, message.tags, message.segments) == (["https://example.com/1.png"], ["vip"], 1)
         assert (message.state, message.is_done) == ("received", False)
-        with pytest.raises(RuntimeError, match="no further state"):
+        with pytest.raises(RelayError, match="no further state"):
             await message.wait()
 
 
@@ -189,7 +189,7 @@ async def test_when_the_client_is_left_nobody_waits_for_a_message_any_more(world
             waiting = Later(group, message.wait)
             await anyio.sleep(1)
         error = await waiting.done()
-        assert isinstance(error, RuntimeError)
+        assert isinstance(error, RelayError)
         assert "the client was closed" in str(error)
         assert message.is_done
         assert message.result is None
