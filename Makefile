@@ -13,6 +13,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 APART := tests/adapters/test_contract.py tests/adapters/test_tls.py tests/e2e tests/fuzz/test_live.py tests/gateway \
 	tests/interop tests/reliability/test_ledger.py tests/reliability/test_real_sockets.py \
 	tests/reliability/test_secrets_on_real_sockets.py
+# They wait more than they work.
+BY_FILE := -n 2 --dist loadfile
 TOGETHER := -n auto --maxprocesses=4 $(APART:%=--ignore=%)
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -44,8 +46,8 @@ test: check
 	@$(BIN)/coverage erase
 	@echo "==> running the tests of the core and of simulated networks, as many at a time as there are cores"
 	@$(BIN)/coverage run -m pytest $(TOGETHER)
-	@echo "==> running the tests on real sockets"
-	@$(BIN)/coverage run -m pytest $(APART)
+	@echo "==> running the tests on real sockets, a file at a time on each of two"
+	@$(BIN)/coverage run -m pytest $(BY_FILE) $(APART)
 	@echo "==> measuring coverage"
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage json -q -o coverage.json
@@ -60,7 +62,7 @@ test-lowest:
 	@.venv-lowest/bin/python -m pip -q install -c .venv-lowest/constraints.txt -e '.[gateway,trio]' --group dev
 	@echo "==> running the tests with the lowest versions"
 	@.venv-lowest/bin/python -m pytest -q $(TOGETHER)
-	@.venv-lowest/bin/python -m pytest -q $(APART)
+	@.venv-lowest/bin/python -m pytest -q $(BY_FILE) $(APART)
 
 check: $(VENV)/.ready-to-develop
 	@echo "==> linting (ruff check)"

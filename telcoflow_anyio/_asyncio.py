@@ -69,10 +69,11 @@ class AsyncioSocket(Lane, asyncio.BufferedProtocol):
                 await self._gone.wait()
         finally:
             self._transport.abort()
+            self._door = None  # nothing more to wake for, and perhaps no loop any more
 
     def wake(self) -> bool:
         """Look at the end of this turn of the loop, and settle then."""
-        if self._writing:
+        if self._writing or self._door is None:
             return False
         if not self._due:
             self._due = True

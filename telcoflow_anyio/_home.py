@@ -16,12 +16,17 @@ from typing import Protocol, Self
 import anyio
 from anyio.abc import ByteStream, TaskGroup
 
+from telcoflow_anyio import exceptions
 from telcoflow_anyio._dial import Dial, explain, open_transport
 from telcoflow_anyio._driver import Alarm, Carrier, Clockwork, Door, Lane
 from telcoflow_anyio._loop import Loop, spawn_root
+from telcoflow_proto import rare_frames, upgrade
 from telcoflow_proto.exceptions import WSSError
 from telcoflow_proto.origin import WsUrl
 from telcoflow_proto.surface import Bell, TimeLimit
+
+_LOADED = (exceptions, rare_frames, upgrade)
+"""What is otherwise imported when it is first needed: where a connection is made there may be no file left to open."""
 
 _LEAVE_WITHIN = 1.8  # leaving takes 2 seconds at most; the rest is for letting go of what did not end
 _inside: contextvars.ContextVar["Home | None"] = contextvars.ContextVar("_inside", default=None)

@@ -84,9 +84,9 @@ class TelcoflowClient(Home, BaseClient[ActiveCall], Tenant):
         return ActiveCall(identity, media, self)
 
     async def _http(self, request: RestRequest) -> tuple[int, bytes]:
-        from telcoflow_anyio import _http  # noqa: PLC0415 - httpx costs more to import than all the rest; few need it
-
         try:
+            from telcoflow_anyio import _http  # noqa: PLC0415 - httpx costs more than all the rest; few need it
+
             return await _http.send(request, self._config, self._tls or self._tls_context())
         except OSError as error:
             raise WSSConnectionError(str(error)) from None

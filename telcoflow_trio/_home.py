@@ -14,12 +14,17 @@ from typing import Protocol, Self
 
 import trio
 
+from telcoflow_proto import rare_frames, upgrade
 from telcoflow_proto.exceptions import WSSError
 from telcoflow_proto.origin import WsUrl
 from telcoflow_proto.surface import Bell, TimeLimit
+from telcoflow_trio import exceptions
 from telcoflow_trio._dial import Dial, explain, open_transport
 from telcoflow_trio._driver import Alarm, Carrier, Clockwork, Door, Lane
 from telcoflow_trio._poller import Poller
+
+_LOADED = (exceptions, rare_frames, upgrade)
+"""What is otherwise imported when it is first needed: where a connection is made there may be no file left to open."""
 
 _LEAVE_WITHIN = 1.8  # leaving takes 2 seconds at most; the rest is for letting go of what did not end
 _inside: contextvars.ContextVar["Home | None"] = contextvars.ContextVar("_inside", default=None)
