@@ -9,7 +9,7 @@ MINUTES ?= 30
 N ?= 1500
 SEED ?= 1
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
-# These tests have real sockets, real processes and real time: they run one after the other, with nothing beside them.
+# These tests have real sockets, real processes and real time: they run when nothing else does.
 APART := tests/adapters/test_contract.py tests/adapters/test_tls.py tests/e2e tests/fuzz/test_live.py tests/gateway \
 	tests/interop tests/reliability/test_ledger.py tests/reliability/test_real_sockets.py \
 	tests/reliability/test_secrets_on_real_sockets.py
