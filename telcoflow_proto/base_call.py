@@ -245,7 +245,8 @@ class BaseCall(CallAudio):
 
     def settle(self) -> None:
         """Report what the media connection has to report; call after everything that touches it."""
-        for event in self._media.events():
+        ours = (event for event in self._media.events() if not isinstance(event, UpgradeRequested))  # a server's affair
+        for event in ours:
             match event:
                 case AudioArrived():
                     self._bells.ring(event.channel)
@@ -261,8 +262,6 @@ class BaseCall(CallAudio):
                         self._bells.ring_all()
                 case CallChanged() | CallFailedToMove() | CallErrorReported() | CallEnded():
                     self._report(event)
-                case UpgradeRequested():  # a server's affair
-                    pass
                 case _:
                     assert_never(event)
         self._bells.ring(ROOM)
