@@ -85,7 +85,8 @@ class AsyncioSocket(Lane, asyncio.BufferedProtocol):
         if door is None or transport is None:
             return
         self._due, self._writing = False, True
-        while not self._full and (data := door.data_to_send(now=self._loop.time())):
+        now = self._loop.time()
+        while not self._full and (data := door.data_to_send(now=now)):
             transport.write(data)
         self._settle()
         self._writing = False

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import final
 
 import anyio
@@ -25,6 +26,32 @@ _tasks: set["asyncio.Task[None]"] = set()
 
 
 @final
+class AsyncioBell:
+    """A one-shot event: what ``asyncio.Event`` is, without asking each time which loop runs."""
+
+    __slots__ = ("_loop", "_set", "_waiters")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._set = False
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def set(self) -> None:
+        """Wake everybody who waits."""
+        self._set = True
+        for waiter in self._waiters:
+            if not waiter.done():  # else it was cancelled
+                waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Wait until somebody sets it."""
+        if not self._set:
+            waiter = self._loop.create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+
+@final
 class Loop:
     """The loop that runs here and now, in a task or in a callback. Raises RuntimeError where none does."""
 
@@ -34,7 +61,8 @@ class Loop:
     def __init__(self) -> None:
         self.is_asyncio = not _inside_trio()
         if self.is_asyncio:
-            self.clock, self.new_bell = asyncio.get_running_loop().time, asyncio.Event
+            loop = asyncio.get_running_loop()
+            self.clock, self.new_bell = loop.time, partial(AsyncioBell, loop)
         else:
             import trio  # noqa: PLC0415 - only where trio is running
 

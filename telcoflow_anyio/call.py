@@ -93,7 +93,7 @@ class ActiveCall(BaseCall):
         self._client.run_call_handler(call, event, self)
 
     def _woken(self) -> None:
-        if self._media.wants_transport and not self._dialled:
+        if not self._dialled and self._media.wants_transport:
             self._dialled = True
             if not self._client.start_shielded(self.carry):
                 self._media.fail_transport("its client is not connected", now=self._clock())

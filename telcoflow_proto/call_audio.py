@@ -147,7 +147,7 @@ class CallAudio(ABC):
         Before the answer it waits; when the call ends, or its connection is lost, it ends quietly.
         """
         return AudioStream(
-            take=lambda: self._media.next_audio(channel),
+            take=self._media.audio_reader(channel),
             over=lambda: self._media.over,
             wait=lambda: self._bells.wait(channel),
         )

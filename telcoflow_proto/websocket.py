@@ -336,6 +336,8 @@ class WebSocketLink:
                 at += taken
                 continue
             at = self._take_whole(data, at)
+            if at == end:
+                return
             header = read_header(data, at)
             if header is None:
                 self._head = data[at:]
@@ -349,7 +351,8 @@ class WebSocketLink:
     def _take_whole(self, data: bytes, at: int) -> int:
         """Take whole, unfragmented data frames while they keep every rule; return where the first other byte is."""
         masked = self.role is Role.SERVER
-        while not self._fragments:
+        end = len(data)
+        while at < end and not self._fragments:
             header = read_header(data, at)
             if header is None:
                 return at
@@ -358,7 +361,7 @@ class WebSocketLink:
             after = begin + length
             first = data[at]
             if (
-                after > len(data)
+                after > end
                 or first not in _DATA_HEADS
                 or (data[at + 1] >= _MASK_BIT) is not masked
                 or size != header_size(length, masked=masked)

@@ -240,7 +240,7 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
             self._events.append(PlayoutFinished())
 
     def _more_to_send(self, now: float) -> list[Message]:
-        if self.over:
+        if not self._playout.queued or self.over:
             return []
         heard_at = max(self._playout.heard_at, now)
         frames = self._playout.frames(now=now)

@@ -1,6 +1,7 @@
 """The media plane of one call, message door: what both roles share."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Generic, TypeVar, final
 
 import attrs
@@ -80,6 +81,10 @@ class MediaProtocol(MessageDoor[MediaEvent | AudioArrived], Generic[MediaEvent])
         Raises ValueError for a channel this call cannot have.
         """
         return self._inbox(channel).next()
+
+    def audio_reader(self, channel: int = 0) -> Callable[[], bytes | None]:
+        """Return ``next_audio`` of one channel, for who asks often. Raises ValueError as it does."""
+        return self._inbox(channel).next
 
     def _inbox(self, channel: int) -> Inbox:
         inbox = self._inboxes.get(channel)

@@ -15,7 +15,7 @@ import trio
 import trustme
 
 from telcoflow_anyio._asyncio import AsyncioSocket, _buffer_of
-from telcoflow_anyio._loop import _find_library, spawn_root
+from telcoflow_anyio._loop import AsyncioBell, _find_library, spawn_root
 from telcoflow_proto.origin import parse_ws_url
 from telcoflow_trio._poller import Poller, Turn
 from tests.adapters.acts import taking, until
@@ -232,3 +232,24 @@ def test_a_certificate_that_is_no_good_leaves_no_socket_open() -> None:
     with theirs:
         asyncio.run(main())
         assert ours.fileno() == -1
+
+
+def test_a_bell_wakes_all_who_wait_but_those_who_left_and_nobody_waits_for_one_that_has_rung() -> None:
+    async def main() -> list[str]:
+        woken: list[str] = []
+        bell = AsyncioBell(asyncio.get_running_loop())
+
+        async def wait(name: str) -> None:
+            await bell.wait()
+            woken.append(name)
+
+        tasks = [asyncio.create_task(wait(name)) for name in ("one", "left", "two")]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.sleep(0)
+        bell.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await wait("late")
+        return woken
+
+    assert asyncio.run(main()) == ["one", "two", "late"]
