@@ -143,7 +143,8 @@ class Carrier:
             if data:
                 try:
                     await stream.send(data)
-                except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
+                # A TLS stream whose peer is gone says that it has ended, also to who writes.
+                except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
                     self._break(error)
                 self._settle()
             elif self._door.closed:

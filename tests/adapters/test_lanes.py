@@ -15,6 +15,7 @@ import trio
 import trustme
 
 from telcoflow_anyio._asyncio import AsyncioSocket, _buffer_of
+from telcoflow_anyio._driver import Carrier
 from telcoflow_anyio._loop import AsyncioBell, _find_library, spawn_root
 from telcoflow_proto.origin import parse_ws_url
 from telcoflow_trio._poller import Poller, Turn
@@ -253,3 +254,44 @@ def test_a_bell_wakes_all_who_wait_but_those_who_left_and_nobody_waits_for_one_t
         return woken
 
     assert asyncio.run(main()) == ["one", "two", "late"]
+
+
+class Gone(anyio.abc.ByteStream):
+    """What a TLS stream is when its peer has left: writing to it meets the end too."""
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        await anyio.sleep_forever()
+        return b""
+
+    async def send(self, item: bytes) -> None:
+        await anyio.lowlevel.checkpoint()
+        raise anyio.EndOfStream
+
+    async def send_eof(self) -> None:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+
+class Speaking(Ended):
+    """A machine that has something to say until it is over."""
+
+    def data_to_send(self, *, now: float | None = None) -> bytes:
+        return b"" if self.closed else b"hello"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_end_of_a_stream_that_a_write_meets_is_a_lost_connection(backend: str) -> None:
+    door = Speaking()
+
+    async def main() -> None:
+        def settle() -> None:
+            carrier.wake()
+
+        carrier = Carrier(door, settle)
+        with anyio.fail_after(10):
+            await carrier.run(Gone())
+
+    anyio.run(main, backend=backend)
+    assert door.told == ["start", "the connection broke: the stream was closed"]

@@ -85,7 +85,10 @@ class Wire:
         while True:
             changed = self._changed
             if data := self.door.data_to_send(now=anyio.current_time()):
-                await stream.send(data)
+                try:
+                    await stream.send(data)
+                except (anyio.EndOfStream, anyio.BrokenResourceError):
+                    return  # the peer has left; who reads tells
             else:
                 await changed.wait()
 
