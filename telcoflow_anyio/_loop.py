@@ -39,7 +39,7 @@ class AsyncioBell:
     def set(self) -> None:
         """Wake everybody who waits."""
         self._set = True
-        for waiter in self._waiters:
+        for waiter in self._waiters:  # they leave in their own turns, not in this one
             if not waiter.done():  # else it was cancelled
                 waiter.set_result(None)
 
@@ -48,7 +48,10 @@ class AsyncioBell:
         if not self._set:
             waiter = self._loop.create_future()
             self._waiters.append(waiter)
-            await waiter
+            try:
+                await waiter
+            finally:
+                self._waiters.remove(waiter)  # who gives up again and again, beside one who waits, leaves nothing
 
 
 @final

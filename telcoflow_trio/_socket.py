@@ -2,6 +2,7 @@
 
 import selectors
 import socket
+import ssl
 from collections.abc import Callable
 from typing import final
 
@@ -40,6 +41,8 @@ class PolledSocket(Lane):
                 return  # it ended while the socket was being connected
             door.start(now=trio.current_time())
             self._turn = self._poller.attach(self)
+            if self._tls is not None:
+                self._hear(self._tls, b"", trio.current_time())  # what came glued behind the handshake
             self.write(trio.current_time())
             await self._over.wait()
             with trio.move_on_after(CLOSE_WITHIN):
@@ -105,17 +108,25 @@ class PolledSocket(Lane):
     def _receive(self, now: float) -> None:
         try:
             data = self._sock.recv(_CHUNK)
-            last = not data
-            if data and self._tls is not None:
-                data, last = self._tls.decrypt(data)
         except BlockingIOError:
             return
         except OSError as error:
             self._break(error, now)
             return
-        if data:
+        if not data:
+            self._door.receive_eof(now=now)
+        elif self._tls is None:
             self._door.receive_data(data, now=now)
-        if last:
+        else:
+            self._hear(self._tls, data, now)
+
+    def _hear(self, tls: Tls, data: bytes, now: float) -> None:
+        try:
+            for piece in tls.decrypt(data):
+                self._door.receive_data(piece, now=now)
+        except ssl.SSLError as error:
+            self._break(error, now)
+        if tls.ended:
             self._door.receive_eof(now=now)
 
     def _break(self, error: OSError, now: float) -> None:

@@ -1,6 +1,7 @@
 """TLS between a socket's bytes and a machine's, without touching either."""
 
 import ssl
+from collections.abc import Iterator
 from typing import final
 
 _RECORD = 16384  # the most one TLS record holds (RFC 8446 §5.1)
@@ -13,6 +14,7 @@ class Tls:
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(self._in, self._out, server_hostname=host)
+        self.ended = False
 
     def shake_hands(self, received: bytes) -> bool:
         """Go on with the handshake; True once it is done. Send what is ``pending`` either way."""
@@ -32,15 +34,17 @@ class Tls:
         self._object.write(data)
         return self._out.read()
 
-    def decrypt(self, received: bytes) -> tuple[bytes, bool]:
-        """Return the data that came with bytes of the socket, and whether the peer has said it was the last."""
+    def decrypt(self, received: bytes) -> Iterator[bytes]:
+        """Yield what came with bytes of the socket, record by record: what stands before a bad one is good.
+
+        ``ended`` afterwards tells whether the peer has said that nothing more will come.
+        """
         self._in.write(received)
-        pieces: list[bytes] = []
         try:
             while piece := self._object.read(_RECORD):
-                pieces.append(piece)
+                yield piece
         except ssl.SSLWantReadError:
-            return b"".join(pieces), False
+            return
         except ssl.SSLZeroReturnError:
             pass
-        return b"".join(pieces), True
+        self.ended = True

@@ -5,6 +5,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from telcoflow_anyio._driver import Carrier
 from telcoflow_anyio._loop import AsyncioBell, _find_library, spawn_root
 from telcoflow_proto.origin import parse_ws_url
 from telcoflow_trio._poller import Poller, Turn
+from telcoflow_trio._socket import PolledSocket
+from telcoflow_trio._tls import Tls
 from tests.adapters.acts import taking, until
 from tests.adapters.test_tls import service_with, serving, settings
 from tests.world.world import Case
@@ -295,3 +298,86 @@ def test_the_end_of_a_stream_that_a_write_meets_is_a_lost_connection(backend: st
 
     anyio.run(main, backend=backend)
     assert door.told == ["start", "the connection broke: the stream was closed"]
+
+
+class Far:
+    """The service's end of a TLS connection, in memory; in TLS 1.2 data can follow the handshake at once."""
+
+    def __init__(self, ca: trustme.CA) -> None:
+        context = serving(ca.issue_cert("localhost"))
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._end = context.wrap_bio(self._in, self._out, server_side=True)
+
+    def connected(self, client: Tls, *, glued: bytes = b"") -> Tls:
+        """Shake hands with a client, and say something in the same bytes."""
+        while not client.shake_hands(self._out.read()):
+            self._in.write(client.pending())
+            with suppress(ssl.SSLWantReadError):
+                self._end.do_handshake()
+                self._end.write(glued)
+        return client
+
+    def says(self, *pieces: bytes) -> bytes:
+        """Return what is sent for these pieces, a record each."""
+        for piece in pieces:
+            self._end.write(piece)
+        return self._out.read()
+
+
+@pytest.fixture
+def near() -> tuple[Far, Tls]:
+    ca = trustme.CA()
+    context = ssl.create_default_context()
+    ca.configure_trust(context)
+    return Far(ca), Tls(context, "localhost")
+
+
+def test_what_stands_before_a_bad_tls_record_is_heard(near: tuple[Far, Tls]) -> None:
+    far, tls = near
+    far.connected(tls, glued=b"first")
+    assert list(tls.decrypt(b"")) == [b"first"]
+    sent = bytearray(far.says(b"good", b"bad"))
+    sent[-1] ^= 1
+    heard = tls.decrypt(bytes(sent))
+    assert next(heard) == b"good"
+    with pytest.raises(ssl.SSLError):
+        next(heard)
+    assert not tls.ended
+
+
+@pytest.mark.parametrize("spoilt", [False, True], ids=["good", "with a bad record behind"])
+def test_what_comes_glued_behind_the_tls_handshake_is_heard_at_once(near: tuple[Far, Tls], spoilt: bool) -> None:
+    far, tls = near
+    far.connected(tls, glued=b"glued")
+    if spoilt:
+        tls.shake_hands(b"this is no record")
+    door = Ended()
+
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(PolledSocket(ours, tls, Poller(nursery.start_soon)).carry, door, lambda: None)
+                await trio.testing.wait_all_tasks_blocked()
+                assert door.told[:2] == ["start", "data"]
+                assert door.closed is spoilt
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
+
+
+def test_who_gives_up_on_a_bell_leaves_nothing_in_it() -> None:
+    async def main() -> None:
+        bell = AsyncioBell(asyncio.get_running_loop())
+        staying = asyncio.create_task(bell.wait())
+        for _ in range(100):
+            with anyio.move_on_after(0):
+                await bell.wait()
+        assert len(bell._waiters) == 1  # noqa: SLF001 - what is left behind shows nowhere else
+        bell.set()
+        await staying
+        assert not bell._waiters  # noqa: SLF001 - see above
+
+    asyncio.run(main())
