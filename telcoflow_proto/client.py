@@ -209,7 +209,7 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
             case ConnectionLost():
                 self._on_lost(event, now)
             case MessageIn() | FrameDropped():
-                self._events.append(event)
+                self.happened.append(event)
             case ConnectionOpened() | UpgradeRequested():
                 pass
             case _:
@@ -227,7 +227,7 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
     # ------------------------------------------------------------------ inside: claims and calls
 
     def _on_notice(self, notice: SessionNotice, now: float) -> None:
-        self._events.append(notice)
+        self.happened.append(notice)
         if notice.channel != "TELCO" or notice.activity not in _CLAIMED_ACTIVITIES:
             return
         if self._accepting:
@@ -288,13 +288,13 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
 
     def _lose(self, session_id: str) -> None:
         del self._held[session_id]
-        self._events.append(SessionLost(session_id=session_id))
+        self.happened.append(SessionLost(session_id=session_id))
 
     def _on_request_done(self, done: RequestDone, now: float) -> None:
         if not isinstance(done.request, OpenSession):
             if done.session_id is not None and done.created:
                 self._created.add(done.session_id)
-            self._events.append(done)
+            self.happened.append(done)
             return
         session_id = done.request.session_id
         if done.request_id in self._resuming:
@@ -305,14 +305,14 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
         if done.request_id not in self._claims:
             if done.session is not None:
                 self._held[session_id] = _Held(channel=done.session.channel)
-            self._events.append(done)
+            self.happened.append(done)
             return
         self._claims.discard(done.request_id)
         if done.outcome is Outcome.DONE:
             self._say_ready(session_id, now)
             return
         self._claims_lost += 1
-        self._events.append(ClaimLost(session_id=session_id, outcome=done.outcome, error_code=done.error_code))
+        self.happened.append(ClaimLost(session_id=session_id, outcome=done.outcome, error_code=done.error_code))
 
     def _on_resumed(self, session_id: str, outcome: Outcome, now: float) -> None:
         held = self._held.get(session_id)
@@ -334,7 +334,7 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
         try:
             url = check_media_url(call.url, control=config.control_url, allowed_hosts=config.media_hosts)
         except RemoteProtocolError as error:
-            self._events.append(CallUnreachable(call_id=call.call_id, error=error))
+            self.happened.append(CallUnreachable(call_id=call.call_id, error=error))
             return
         identity = CallIdentity(
             call_id=call.call_id,
@@ -356,7 +356,7 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
         self._calls[call.call_id] = (identity, media)
         self._of_session.setdefault(call.session_id, {})[call.call_id] = media
         self._offered += 1
-        self._events.append(CallOffered(identity=identity, media=media))
+        self.happened.append(CallOffered(identity=identity, media=media))
 
     def _on_session_closed(self, closed: SessionClosed, now: float) -> None:
         self._waiting.pop(closed.session_id, None)
@@ -364,4 +364,4 @@ class ClientMachine(Reconnecting[ControlClientConnection, ClientMachineEvent]):
         self._created.discard(closed.session_id)
         for media in self._of_session.get(closed.session_id, {}).values():
             media.session_closed(closed.reason, now=now)
-        self._events.append(closed)
+        self.happened.append(closed)

@@ -21,9 +21,7 @@ from telcoflow_proto.errors import (
 )
 from telcoflow_proto.handshake import Headers, UpgradeRequested
 from telcoflow_proto.limits import Limits
-from telcoflow_proto.link_table import LinkState
 from telcoflow_proto.roles import Role
-from telcoflow_proto.timers import earliest
 from telcoflow_proto.websocket import Close, LinkLost, LinkOpened, WebSocketLink
 
 Message = str | bytes | Close
@@ -76,7 +74,8 @@ class MessageDoor(ABC, Generic[Event]):
         self.role = role
         self._limits = limits
         self._chance = Chance(entropy)
-        self._events: deque[Event | DoorEvent] = deque()
+        self.happened: deque[Event | DoorEvent] = deque()
+        """What ``events`` takes from, oldest first."""
         self._out: list[Message] = []
         self._now = 0.0
         self._opened = False
@@ -110,7 +109,7 @@ class MessageDoor(ABC, Generic[Event]):
             raise LocalProtocolError("the connection was started already, or is over")
         self._now = now
         self._opened = True
-        self._events.append(ConnectionOpened())
+        self.happened.append(ConnectionOpened())
         self._on_open(now)
 
     def receive_message(self, message: str | bytes, *, now: float) -> None:
@@ -136,12 +135,12 @@ class MessageDoor(ABC, Generic[Event]):
         self._lost = True
         self._out.clear()
         self._on_lost(now)
-        self._events.append(ConnectionLost(code=code, reason=reason, error=error or self._fault))
+        self.happened.append(ConnectionLost(code=code, reason=reason, error=error or self._fault))
 
     def events(self) -> Iterator[Event | DoorEvent]:
         """Take what happened, in order."""
-        while self._events:
-            yield self._events.popleft()
+        while self.happened:
+            yield self.happened.popleft()
 
     def messages_to_send(self, *, now: float | None = None) -> list[Message]:
         """Take the messages to send at ``now`` (the time last heard of, if None). A ``Close`` is the last."""
@@ -185,7 +184,7 @@ class MessageDoor(ABC, Generic[Event]):
 
     def _drop_frame(self, fault: RemoteProtocolError, now: float) -> None:
         self._bad_frames += 1
-        self._events.append(FrameDropped(fault))
+        self.happened.append(FrameDropped(fault))
         if now - self._bad_since >= _MINUTE:
             self._bad_since, self._bad_budget = now, self._limits.bad_frames_per_minute
         self._bad_budget -= 1
@@ -271,15 +270,16 @@ class ByteDoor(MessageDoor[Event]):
 
     def data_to_send(self, *, now: float | None = None) -> bytes:
         """Take the bytes to write at ``now`` (the time last heard of, if None); b"" if there are none."""
-        at = self._now if now is None else now
-        if self._link.state is LinkState.OPEN:
-            for message in self.messages_to_send(now=at):
-                self._link.send(message, now=at)
-        return self._link.data_to_send()
+        link = self._link
+        for message in self.messages_to_send(now=now):
+            link.send(message, now=self._now)
+        return link.data_to_send()
 
     def next_deadline(self) -> float | None:
         """Return when ``handle_timeout`` must be called next, in monotonic seconds, or None. Legal always."""
-        return earliest(self._link.next_deadline(), super().next_deadline())
+        link = self._link.next_deadline()
+        own = None if self._lost else self._deadline()
+        return link if own is None or (link is not None and link < own) else own
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due at ``now``. Early, late and repeated calls are harmless."""
@@ -296,7 +296,9 @@ class ByteDoor(MessageDoor[Event]):
 
     def _pump(self, now: float) -> None:
         self._now = now
-        for event in self._link.events():
+        happened = self._link.happened
+        while happened:
+            event = happened.popleft()
             if isinstance(event, bytes | str):
                 self.receive_message(event, now=now)
             elif isinstance(event, LinkOpened):
@@ -304,4 +306,4 @@ class ByteDoor(MessageDoor[Event]):
             elif isinstance(event, LinkLost):
                 self.receive_close(code=event.code, reason=event.reason, error=event.error, now=now)
             else:
-                self._events.append(event)
+                self.happened.append(event)

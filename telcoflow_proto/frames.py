@@ -5,19 +5,23 @@ import struct
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 """Opcodes (RFC 6455 §5.2)."""
 
+MEDIUM = 126
+"""The length in a header that says: the next two bytes are the length."""
+
 _FIN = 0x80
 _MASK_BIT = 0x80
-_MEDIUM, _LONG, _MEDIUM_MOST = 126, 127, 0xFFFF
+_LONG, _MEDIUM_MOST = 127, 0xFFFF
+_short_head, _medium_head, _long_head = (struct.Struct(form).pack for form in ("!BB", "!BBH", "!BBQ"))
 
 
 def frame_head(opcode: int, length: int, *, masked: bool) -> bytes:
     """Build the header of a whole frame, up to where the mask key or the payload begins."""
     mask_bit = _MASK_BIT if masked else 0
-    if length < _MEDIUM:
-        return struct.pack("!BB", _FIN | opcode, mask_bit | length)
+    if length < MEDIUM:
+        return _short_head(_FIN | opcode, mask_bit | length)
     if length <= _MEDIUM_MOST:
-        return struct.pack("!BBH", _FIN | opcode, mask_bit | _MEDIUM, length)
-    return struct.pack("!BBQ", _FIN | opcode, mask_bit | _LONG, length)
+        return _medium_head(_FIN | opcode, mask_bit | MEDIUM, length)
+    return _long_head(_FIN | opcode, mask_bit | _LONG, length)
 
 
 def read_header(data: bytes, at: int) -> tuple[int, int] | None:
@@ -28,20 +32,14 @@ def read_header(data: bytes, at: int) -> tuple[int, int] | None:
     second = data[at + 1]
     length = second & 0x7F
     size = 2
-    if length >= _MEDIUM:
-        size = 4 if length == _MEDIUM else 10
+    if length >= MEDIUM:
+        size = 4 if length == MEDIUM else 10
         if have < size:
             return None
         length = int.from_bytes(data[at + 2 : at + size], "big")
     if second & _MASK_BIT:
         size += 4
     return (size, length) if have >= size else None
-
-
-def header_size(length: int, *, masked: bool) -> int:
-    """Return the size of the shortest header that announces ``length`` bytes: no other is legal."""
-    size = 2 if length < _MEDIUM else 4 if length <= _MEDIUM_MOST else 10
-    return size + 4 if masked else size
 
 
 def mask(payload: bytes, key: bytes) -> bytes:

@@ -45,16 +45,22 @@ class Table(Generic[State, Word]):
         self.unspoken = frozenset(unspoken)
         self.start = start
         self.rows = tuple(rows)
-        self._index: dict[tuple[State, Role, Word], Row[State, Word]] = {}
+        self._index: dict[Role, dict[State, dict[Word, Row[State, Word]]]] = {
+            sender: {state: {} for state in type(start)} for sender in Role
+        }
         for row in self.rows:
-            key = (row.state, row.sender, row.message)
-            if key in self._index:
-                raise ValueError(f"table {name}: two rows for {key}")
-            self._index[key] = row
+            cells = self._index[row.sender][row.state]
+            if row.message in cells:
+                raise ValueError(f"table {name}: two rows for {(row.state, row.sender, row.message)}")
+            cells[row.message] = row
+
+    def cells(self, sender: Role) -> dict[State, dict[Word, Row[State, Word]]]:
+        """Return the rows of what one end says, by state and word."""
+        return self._index[sender]
 
     def find(self, state: State, sender: Role, message: Word) -> Row[State, Word] | None:
         """Return the row for this key, or None where the table has no such cell."""
-        return self._index.get((state, sender, message))
+        return self._index[sender][state].get(message)
 
     def sayable(self, state: State, sender: Role) -> list[Word]:
         """List what ``sender`` may say in ``state``, in the order of the rows."""
@@ -69,7 +75,7 @@ class Machine(Generic[State, Word]):
     def __init__(self, table: Table[State, Word], role: Role) -> None:
         self._table = table
         self._role = role
-        self._peer = role.peer
+        self._says, self._hears = table.cells(role), table.cells(role.peer)
         self.state: State = table.start
 
     def check(self, message: Word) -> Row[State, Word]:
@@ -77,7 +83,7 @@ class Machine(Generic[State, Word]):
 
         Raises LocalProtocolError that names the state and what is allowed in it.
         """
-        row = self._table.find(self.state, self._role, message)
+        row = self._says[self.state].get(message)
         if row is None or row.crossing:
             allowed = ", ".join(word.value for word in self._table.sayable(self.state, self._role))
             raise LocalProtocolError(
@@ -94,7 +100,7 @@ class Machine(Generic[State, Word]):
 
     def hear(self, message: Word) -> Row[State, Word] | None:
         """Move as the peer's message commands; None, and no move, where the table has no such cell."""
-        row = self._table.find(self.state, self._peer, message)
+        row = self._hears[self.state].get(message)
         if row is not None:
             self.state = row.next_state
         return row

@@ -59,7 +59,7 @@ class Reconnecting(ABC, Generic[ConnT, Told]):
         self._machine = Machine(table, Role.CLIENT)
         self._control: ConnT | None = None
         self._parting: ConnT | None = None  # may have a close left to write
-        self._events: deque[Told | TransportWanted | ClientReady | ClientLost] = deque()
+        self.happened: deque[Told | TransportWanted | ClientReady | ClientLost] = deque()
         self._closing = False
         self._told_end = False
         self._retry_at: float | None = None
@@ -106,7 +106,7 @@ class Reconnecting(ABC, Generic[ConnT, Told]):
         elif not self._told_end:
             self._told_end = True
             end = ConnectionLost(code=1000, reason="", error=None)
-            self._events.append(self._loss(end, LossVerdict(), retry_in=None))
+            self.happened.append(self._loss(end, LossVerdict(), retry_in=None))
 
     # ------------------------------------------------------------------ the byte door of the moment
 
@@ -140,8 +140,8 @@ class Reconnecting(ABC, Generic[ConnT, Told]):
 
     def events(self) -> Iterator[Told | TransportWanted | ClientReady | ClientLost]:
         """Take what happened, in order."""
-        while self._events:
-            yield self._events.popleft()
+        while self.happened:
+            yield self.happened.popleft()
 
     def next_deadline(self) -> float | None:
         """Return when ``handle_timeout`` must be called next, in monotonic seconds, or None."""
@@ -170,7 +170,7 @@ class Reconnecting(ABC, Generic[ConnT, Told]):
         self._machine.hear(ClientWord.READY)  # never while closing: a door that closes hears nothing
         self._ready_at = now
         self.was_ready = True
-        self._events.append(ClientReady(attempt=self._attempt))
+        self.happened.append(ClientReady(attempt=self._attempt))
 
     def _lost_connection(self, lost: ConnectionLost, now: float) -> None:
         """The connection of the moment is gone: decide whether and when there is another one."""
@@ -188,7 +188,7 @@ class Reconnecting(ABC, Generic[ConnT, Told]):
             retry_in = max(delay, verdict.wait_at_least)
             self._retry_at = now + retry_in
         self._told_end = self.finished
-        self._events.append(self._loss(lost, verdict, retry_in=retry_in))
+        self.happened.append(self._loss(lost, verdict, retry_in=retry_in))
 
     def _collect(self, now: float) -> None:
         """Turn what the connection reports into decisions."""
@@ -212,7 +212,7 @@ class Reconnecting(ABC, Generic[ConnT, Told]):
     def _next_connection(self) -> None:
         self._connections += 1
         self._control = self._new_connection()
-        self._events.append(TransportWanted(url=self._control.url, attempt=Attempt(self, self._control)))
+        self.happened.append(TransportWanted(url=self._control.url, attempt=Attempt(self, self._control)))
 
     def _loss(self, lost: ConnectionLost, verdict: LossVerdict, *, retry_in: float | None) -> ClientLost:
         return ClientLost(

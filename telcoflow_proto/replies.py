@@ -41,6 +41,8 @@ class Replies(Generic[Asked]):
         self._most = most
         self._waiting: dict[str, Expected[Asked]] = {}
         self._deadlines = Deadlines()
+        self.next_deadline = self._deadlines.next_deadline
+        """Returns the earliest deadline, or None."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -79,7 +81,3 @@ class Replies(Generic[Asked]):
         self._waiting.clear()
         self._deadlines.clear()
         return everything
-
-    def next_deadline(self) -> float | None:
-        """Return the earliest deadline, or None."""
-        return self._deadlines.next_deadline()

@@ -25,7 +25,7 @@ from telcoflow_proto.errors import (
     ProtocolError,
     RemoteProtocolError,
 )
-from telcoflow_proto.frames import BINARY, CLOSE, PING, PONG, TEXT, frame_head, header_size, mask, read_header
+from telcoflow_proto.frames import BINARY, CLOSE, MEDIUM, PING, PONG, TEXT, frame_head, mask, read_header
 from telcoflow_proto.handshake import Headers, UpgradeRequested
 from telcoflow_proto.limits import DEFAULT_LIMITS, Limits
 from telcoflow_proto.link_table import LINK_TABLE, LinkState, LinkWord
@@ -92,16 +92,15 @@ LinkEvent = LinkOpened | UpgradeRequested | str | bytes | LinkLost
 @final
 class _Timer(enum.Enum):
     HANDSHAKE = "the WebSocket upgrade"
-    PING = "the next ping"
-    PONG = "a sign of life"
     CLOSE = "the close of the connection"
 
 
 _OPENING_WITHIN = {Role.CLIENT: 10.0, Role.SERVER: 5.0}
 _CLOSING_WITHIN = 2.0
 _ABNORMAL = 1006
-_TEXT_HEAD, _BINARY_HEAD, _MASK_BIT, _CONTROL_BIT = 0x80 | TEXT, 0x80 | BINARY, 0x80, 0x08
-_DATA_HEADS = (_TEXT_HEAD, _BINARY_HEAD)
+_MASK_BIT, _CONTROL_BIT = 0x80, 0x08
+_TEXT_HEAD = 0x80 | TEXT
+_DATA_HEADS = (0x80 | BINARY, _TEXT_HEAD)
 _NO_STATUS, _REASON_BYTES = 1005, 123
 
 
@@ -136,8 +135,11 @@ class WebSocketLink:
         self._heartbeat = heartbeat
         self._machine = Machine(LINK_TABLE, role)
         self._timers: Timers[_Timer] = Timers()
+        self._heard_at = 0.0
+        self._asked_at: float | None = None
         self._out: list[bytes] = []
-        self._events: deque[LinkEvent] = deque()
+        self.happened: deque[LinkEvent] = deque()
+        """What ``events`` takes from, oldest first."""
         self._client = (
             ClientHandshake(host=host, target=target, headers=headers, chance=self._chance, limits=limits)
             if role is Role.CLIENT
@@ -206,19 +208,19 @@ class WebSocketLink:
 
     def send(self, message: str | bytes | Close, *, now: float) -> None:
         """Say a message, or close. Raises LocalProtocolError when the link is not open."""
-        if isinstance(message, Close):
+        if isinstance(message, bytes):
+            self._machine.say(LinkWord.MESSAGE)
+            self._say(BINARY, message)
+        elif isinstance(message, str):
+            self._machine.say(LinkWord.MESSAGE)
+            self._say(TEXT, message.encode())
+        else:
             self._machine.check(LinkWord.CLOSE)
             self._say_pong()
             self._machine.say(LinkWord.CLOSE)
             self._say_close(message)
             self._timers.clear()
             self._timers.arm(_Timer.CLOSE, now + _CLOSING_WITHIN)
-        else:
-            self._machine.say(LinkWord.MESSAGE)
-            if isinstance(message, str):
-                self._say(TEXT, message.encode())
-            else:
-                self._say(BINARY, message)
 
     def data_to_send(self) -> bytes:
         """Take the bytes to write now; b"" if there are none."""
@@ -232,8 +234,8 @@ class WebSocketLink:
 
     def events(self) -> Iterator[LinkEvent]:
         """Take what happened, in order. Text messages are ``str``, binary ones ``bytes``."""
-        while self._events:
-            yield self._events.popleft()
+        while self.happened:
+            yield self.happened.popleft()
 
     def receive_data(self, data: bytes, *, now: float) -> None:
         """Take bytes from the peer, in pieces of any size. Never raises for what the peer did."""
@@ -242,7 +244,7 @@ class WebSocketLink:
             return
         try:
             if state is LinkState.OPEN:
-                self._expect_life(now)
+                self._heard_at, self._asked_at = now, None
                 self._receive_frames(data, now)
             elif state in (LinkState.IDLE, LinkState.OPENING):
                 self._receive_head(data, now)
@@ -270,27 +272,42 @@ class WebSocketLink:
 
     def next_deadline(self) -> float | None:
         """Return when ``handle_timeout`` must be called next, in monotonic seconds, or None."""
-        return self._timers.next_deadline()
+        if self._machine.state is not LinkState.OPEN:
+            return self._timers.next_deadline()
+        if self._heartbeat is None:
+            return None
+        if self._asked_at is None:
+            return self._heard_at + self._heartbeat.every
+        return self._asked_at + self._heartbeat.within
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due at ``now``. Early, late and repeated calls are harmless."""
-        for timer in self._timers.pop_due(now):
-            if timer is _Timer.PING and self._heartbeat is not None:
+        if self._machine.state is LinkState.OPEN:
+            deadline = self.next_deadline()
+            if deadline is None or now < deadline:
+                return
+            if self._asked_at is None:
                 self._machine.say(LinkWord.PING)
                 self._say(PING, self._chance.draw(4))
-                self._timers.arm(_Timer.PONG, now + self._heartbeat.within)
+                self._asked_at = now
             else:
-                self._give_up(timer)
+                self._give_up(_silence("a sign of life"))
+        else:
+            for timer in self._timers.pop_due(now):
+                self._time_out(timer)
 
-    def _give_up(self, timer: _Timer) -> None:
-        silent: ProtocolError = PeerSilent(f"the peer was silent: {timer.value} did not come in time")
+    def _time_out(self, timer: _Timer) -> None:
+        silent = _silence(timer.value)
         if timer is _Timer.HANDSHAKE and self._client is not None:
             silent = self._client.refusal or silent  # its head came, its body never ended
         elif timer is _Timer.HANDSHAKE and self.state is LinkState.OPENING:
             # Our own application did not decide in time; the client deserves an answer.
             self._out.append(self._server_handshake().refusal(status=503, detail="not answered in time"))
+        self._give_up(silent)
+
+    def _give_up(self, error: ProtocolError) -> None:
         self._machine.say(LinkWord.END)
-        self._lost(silent)
+        self._lost(error)
 
     # ------------------------------------------------------------------ inside: handshake
 
@@ -311,7 +328,7 @@ class WebSocketLink:
             raise
         if request is not None:
             self._machine.hear(LinkWord.REQUEST)
-            self._events.append(request)
+            self.happened.append(request)
 
     def _server_handshake(self) -> "ServerHandshake":
         assert self._server is not None  # noqa: S101 - a link has the handshake of its role
@@ -319,8 +336,8 @@ class WebSocketLink:
 
     def _opened(self, now: float) -> None:
         self._timers.disarm(_Timer.HANDSHAKE)
-        self._events.append(LinkOpened())
-        self._expect_life(now)
+        self.happened.append(LinkOpened())
+        self._heard_at = now
 
     # ------------------------------------------------------------------ inside: frames in
 
@@ -350,35 +367,35 @@ class WebSocketLink:
 
     def _take_whole(self, data: bytes, at: int) -> int:
         """Take whole, unfragmented data frames while they keep every rule; return where the first other byte is."""
-        masked = self.role is Role.SERVER
-        end = len(data)
-        while at < end and not self._fragments:
-            header = read_header(data, at)
-            if header is None:
-                return at
-            size, length = header
-            begin = at + size
+        if self._fragments:
+            return at
+        mask_bit = _MASK_BIT if self._server is not None else 0
+        end, most = len(data), self._limits.message_bytes
+        while at + 1 < end:
+            first, length = data[at], data[at + 1] - mask_bit
+            begin = at + 2
+            if length == MEDIUM:
+                begin += 2
+                length = int.from_bytes(data[at + 2 : begin], "big")
+                if length < MEDIUM:
+                    return at
+            elif not 0 <= length < MEDIUM:
+                return at  # a long frame, or a mask where none belongs, or none where one does
+            if mask_bit:
+                begin += 4
             after = begin + length
-            first = data[at]
-            if (
-                after > end
-                or first not in _DATA_HEADS
-                or (data[at + 1] >= _MASK_BIT) is not masked
-                or size != header_size(length, masked=masked)
-                or length > self._limits.message_bytes
-            ):
+            if after > end or first not in _DATA_HEADS or length > most:
                 return at
             payload = data[begin:after]
-            if masked:
+            if mask_bit:
                 payload = mask(payload, data[begin - 4 : begin])
-            if first == _BINARY_HEAD:
-                self._hear_message(payload)
-            else:
+            message: str | bytes = payload
+            if first == _TEXT_HEAD:
                 try:
-                    text = payload.decode()
+                    message = payload.decode()
                 except UnicodeDecodeError:
                     return at
-                self._hear_message(text)
+            self._hear_message(message)
             at = after
         return at
 
@@ -426,7 +443,7 @@ class WebSocketLink:
     def _hear_message(self, message: str | bytes) -> None:
         row = self._machine.hear(LinkWord.MESSAGE)
         if row is not None and not row.crossing:
-            self._events.append(message)
+            self.happened.append(message)
 
     def _hear_close(self, close: Close) -> None:
         self._their_close = close
@@ -452,18 +469,11 @@ class WebSocketLink:
         self._say(CLOSE, payload)
 
     def _say(self, opcode: int, payload: bytes) -> None:
-        masked = self.role is Role.CLIENT
-        head = frame_head(opcode, len(payload), masked=masked)
-        if masked:
+        if self._client is not None:
             key = self._chance.draw(4)
-            self._out += (head, key, mask(payload, key))
+            self._out += (frame_head(opcode, len(payload), masked=True), key, mask(payload, key))
         else:
-            self._out += (head, payload)
-
-    def _expect_life(self, now: float) -> None:
-        if self._heartbeat is not None:
-            self._timers.disarm(_Timer.PONG)
-            self._timers.arm(_Timer.PING, now + self._heartbeat.every)
+            self._out += (frame_head(opcode, len(payload), masked=False), payload)
 
     def _fail(self, fault: RemoteProtocolError) -> None:
         if self.state is LinkState.OPEN:
@@ -477,4 +487,8 @@ class WebSocketLink:
         self._parts.clear()
         close = self._their_close
         code, reason = (close.code, close.reason) if close is not None else (_ABNORMAL, "")
-        self._events.append(LinkLost(code=code, reason=reason, error=error))
+        self.happened.append(LinkLost(code=code, reason=reason, error=error))
+
+
+def _silence(missing: str) -> ProtocolError:
+    return PeerSilent(f"the peer was silent: {missing} did not come in time")

@@ -150,24 +150,24 @@ class ControlClient(MessageDoor[ClientControlEvent]):
                 row = self._machine.hear(ControlWord.SETUP_DONE)
                 if row is not None and not row.crossing:
                     self._setup_by = None
-                    self._events.append(SetupCompleted(connection_id=message.connection_id))
+                    self.happened.append(SetupCompleted(connection_id=message.connection_id))
             case Response():
                 self._on_response(message)
             case SessionNotice():
                 if self._machine.hear(ControlWord.NOTIFY):
-                    self._events.append(message)
+                    self.happened.append(message)
             case CallIn():
                 pushed = self._pushed(message.session_id, ControlWord.CALL_IN, SessionWord.CALL_IN)
                 if pushed is not None and pushed.next_state is not pushed.state:
-                    self._events.append(message)
+                    self.happened.append(message)
             case MessageIn():
                 if self._pushed(message.session_id, ControlWord.MESSAGE_IN, SessionWord.MESSAGE_IN):
-                    self._events.append(message)
+                    self.happened.append(message)
             case SessionClosed():
                 # Told even of sessions this connection does not know: their calls may outlive the one that did.
                 if self._machine.hear(ControlWord.SESSION_CLOSED):
                     self._forget_closed(message.session_id)
-                    self._events.append(message)
+                    self.happened.append(message)
             case _:
                 self.unexpected += 1
 
@@ -205,7 +205,7 @@ class ControlClient(MessageDoor[ClientControlEvent]):
             )
             if done.outcome is not Outcome.DONE:
                 del self._sessions[done.request.session_id]
-        self._events.append(done)
+        self.happened.append(done)
 
     # ------------------------------------------------------------------ the end, and time
 
@@ -218,7 +218,7 @@ class ControlClient(MessageDoor[ClientControlEvent]):
         for expected in ended:
             if isinstance(expected.asked, OpenSession):
                 self._sessions.pop(expected.asked.session_id, None)
-            self._events.append(RequestDone(request_id=expected.id, request=expected.asked, outcome=outcome))
+            self.happened.append(RequestDone(request_id=expected.id, request=expected.asked, outcome=outcome))
 
     def _deadline(self) -> float | None:
         return earliest(self._replies.next_deadline(), self._setup_by)

@@ -171,7 +171,7 @@ class ControlServer(MessageDoor[ServerControlEvent]):
                 if self._machine.hear(ControlWord.SETUP) is None:
                     raise RemoteProtocolError("setup was said twice")
                 self._setup_by = None
-                self._events.append(SetupRequested(setup=message))
+                self.happened.append(SetupRequested(setup=message))
             case Requested():
                 self._on_request(message, now)
             case SessionReady():
@@ -187,7 +187,7 @@ class ControlServer(MessageDoor[ServerControlEvent]):
         if row is None:
             self.unexpected += 1
         elif row.next_state is not row.state:
-            self._events.append(SessionReadied(session_id=session_id))
+            self.happened.append(SessionReadied(session_id=session_id))
 
     def _on_request(self, requested: Requested, now: float) -> None:
         if self._machine.hear(ControlWord.REQUEST) is None:
@@ -200,7 +200,7 @@ class ControlServer(MessageDoor[ServerControlEvent]):
             self._answer(Response(request_id=requested.request_id, ok=False, error_code=problem), now)
             return
         self._requests.expect(requested.request_id, requested.request, now=now, within=_ANSWER_WITHIN)
-        self._events.append(RequestReceived(requested=requested))
+        self.happened.append(RequestReceived(requested=requested))
 
     def _problem(self, request: Request) -> str | None:
         """Return the error code for a request the sessions' table forbids."""

@@ -1,7 +1,5 @@
 """The client role of the media plane: commands, their outcomes, and speech against credit."""
 
-from typing import TYPE_CHECKING
-
 from telcoflow_proto.chance import Entropy
 from telcoflow_proto.door import Message
 from telcoflow_proto.errors import CallOver
@@ -25,9 +23,6 @@ from telcoflow_proto.media.table import COMMANDS, GRACE, RING_TIMES, CallState, 
 from telcoflow_proto.replies import Expected, Outcome, Replies
 from telcoflow_proto.roles import Role
 from telcoflow_proto.timers import earliest
-
-if TYPE_CHECKING:
-    from telcoflow_proto.recording import StereoTrack
 
 _LEAVING = (CallWord.CLOSE, CallWord.DISCONNECT)
 _END_REASONS = {
@@ -75,7 +70,6 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         self._frames_sent = 0
         self._last_command_seconds: float | None = None
         self._draining = False
-        self.track: StereoTrack | None = None
         self.audio_mode: str | None = None
 
     # ------------------------------------------------------------------ commands
@@ -196,10 +190,6 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         """Return how long ``size`` bytes of PCM sound at this call's rate."""
         return self._playout.seconds_of(size)
 
-    def _on_audio(self, channel: int, pcm: bytes, now: float) -> None:
-        if self.track is not None and channel == 0:
-            self.track.heard(pcm, at=now)
-
     def send_audio(self, pcm: bytes, *, now: float) -> None:
         """Queue 16-bit mono PCM: all of it or, raising, none.
 
@@ -207,7 +197,7 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         ValueError for half a sample.
         """
         self._now = now
-        if self.over:
+        if self._machine.state is CallState.DISCONNECTED:
             raise CallOver(f"audio cannot be sent: the call is over ({self.end_reason})")
         self._machine.check(CallWord.AUDIO)
         self._playout.write(pcm, now=now)
@@ -237,16 +227,16 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
     def _report_playout(self, now: float) -> None:
         if self._draining and self._playout.finished(now=now):
             self._draining = False
-            self._events.append(PlayoutFinished())
+            self.happened.append(PlayoutFinished())
 
     def _more_to_send(self, now: float) -> list[Message]:
-        if not self._playout.queued or self.over:
+        if not self._playout.queued or self._machine.state is CallState.DISCONNECTED:
             return []
-        heard_at = max(self._playout.heard_at, now)
+        begins_at = max(self._playout.heard_at, now) if self.track is not None else now
         frames = self._playout.frames(now=now)
         self._frames_sent += len(frames)
         if self.track is not None:
-            self.track.said(b"".join(frames), at=heard_at)
+            self.track.said(b"".join(frames), at=begins_at)
         return [b"\x00" + frame for frame in frames]
 
     # ------------------------------------------------------------------ hearing
@@ -282,10 +272,10 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         code, text = (_text_or_none(notice.details.get(name)) for name in ("error_code", "error_message"))
         if word is CallWord.NOTICE:
             if (row := self._hear(word)) is not None and not row.crossing:
-                self._events.append(CallNoticed(event=notice.event, details=notice.details))
+                self.happened.append(CallNoticed(event=notice.event, details=notice.details))
         elif word is CallWord.ERROR:
             if (row := self._hear(word)) is not None and not row.crossing:
-                self._events.append(CallErrorReported(error_code=code, error_message=text))
+                self.happened.append(CallErrorReported(error_code=code, error_message=text))
         elif word in _ANSWERED_BY:
             self._on_outcome_event(word, now, code=code, text=text)
         else:
@@ -312,9 +302,9 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         elif row.next_state is not previous:
             if row.next_state is CallState.CONNECTED:
                 self.audio_mode = COMMANDS[CallWord.CONNECT].mode
-            self._events.append(CallChanged(previous=previous, state=row.next_state))
+            self.happened.append(CallChanged(previous=previous, state=row.next_state))
         elif word in _COMMAND_OF:
-            self._events.append(CallFailedToMove(command=_COMMAND_OF[word], error_code=code, error_message=text))
+            self.happened.append(CallFailedToMove(command=_COMMAND_OF[word], error_code=code, error_message=text))
 
     # ------------------------------------------------------------------ the end, and time
 
@@ -339,7 +329,7 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
             self._done(expected, Outcome.DONE if wanted else Outcome.LOST if lost else Outcome.CALL_OVER, now)
         self._forget_speech(now)
         self._draining = False
-        self._events.append(CallEnded(reason=reason, detail=detail))
+        self.happened.append(CallEnded(reason=reason, detail=detail))
         self.close_connection(now=now)
 
     def _done(
@@ -352,7 +342,7 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         took = now - expected.said_at
         if response is not None:
             self._last_command_seconds = took
-        self._events.append(
+        self.happened.append(
             CommandDone(
                 command_id=expected.id,
                 command=expected.asked.command,
@@ -365,15 +355,17 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         )
 
     def _deadline(self) -> float | None:
-        heard = self._playout.finished_at if self._draining and not self._playout.queued else None
-        return earliest(self._replies.next_deadline(), self._playout.tail_due_at(), heard)
+        if self._playout.queued:
+            return earliest(self._replies.next_deadline(), self._playout.tail_due_at())
+        heard = self._playout.finished_at if self._draining else None
+        return earliest(self._replies.next_deadline(), heard)
 
     def _on_timeout(self, now: float) -> None:
         self._playout.ring(now=now)
         for expected in self._replies.overdue(now):
             self._done(expected, Outcome.TIMED_OUT, now)
             if expected.asked.command in _COMMAND_OF.values():
-                self._events.append(
+                self.happened.append(
                     CallFailedToMove(command=expected.asked.command, error_code="TIMEOUT", error_message=None)
                 )
         self._report_playout(now)

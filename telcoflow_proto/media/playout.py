@@ -60,7 +60,7 @@ class Playout:
         size = len(pcm)
         if size % SAMPLE_BYTES:
             raise ValueError(f"audio must be whole 16-bit samples, got an odd {size} bytes")
-        if size > self.room:
+        if size > self._capacity - self.queued:
             raise PlayoutFull(f"{size} bytes of audio do not fit: {self.room} of {self._capacity} bytes are free")
         if size:
             self._chunks.append(bytes(pcm))
@@ -83,7 +83,9 @@ class Playout:
                 size = self.queued
             if not size:
                 break
-            due.append(self._take(size))
+            whole = not self._at and len(self._chunks[0]) == size
+            due.append(self._chunks.popleft() if whole else self._cut(size))
+            self.queued -= size
             self.credit -= size
             self.sent += size
             self._heard_at = max(self._heard_at, now) + size / self._rate
@@ -148,10 +150,7 @@ class Playout:
         """Our estimate of when the last sample sent has been heard."""
         return self._heard_at
 
-    def _take(self, size: int) -> bytes:
-        self.queued -= size
-        if not self._at and len(self._chunks[0]) == size:
-            return self._chunks.popleft()
+    def _cut(self, size: int) -> bytes:
         pieces: list[bytes] = []
         while size:
             chunk = self._chunks[0]

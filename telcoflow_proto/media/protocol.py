@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Generic, TypeVar, final
+from typing import TYPE_CHECKING, Generic, TypeVar, final
 
 import attrs
 
@@ -18,6 +18,9 @@ from telcoflow_proto.media.messages import MediaMessage
 from telcoflow_proto.media.playout import SAMPLE_BYTES
 from telcoflow_proto.media.table import CALL_TABLE, CallState, CallWord
 from telcoflow_proto.roles import Role
+
+if TYPE_CHECKING:
+    from telcoflow_proto.recording import StereoTrack
 
 MediaEvent = TypeVar("MediaEvent")
 
@@ -59,6 +62,8 @@ class MediaProtocol(MessageDoor[MediaEvent | AudioArrived], Generic[MediaEvent])
         self._frames_received = 0
         self._unexpected: int = 0
         self.end_reason: EndReason | None = None
+        self.track: StereoTrack | None = None
+        """What is heard and said is noted there, if somebody records."""
 
     @property
     def state(self) -> CallState:
@@ -114,12 +119,11 @@ class MediaProtocol(MessageDoor[MediaEvent | AudioArrived], Generic[MediaEvent])
             return
         self._frames_received += 1
         pcm = data[1:]
-        if self._inbox(channel).put(pcm):
-            self._events.append(_ARRIVED[channel])
-        self._on_audio(channel, pcm, now)
-
-    def _on_audio(self, channel: int, pcm: bytes, now: float) -> None:
-        """A frame the table let through was heard; a recording wants it."""
+        inbox = self._inboxes.get(channel) or self._inbox(channel)
+        if inbox.put(pcm):
+            self.happened.append(_ARRIVED[channel])
+        if self.track is not None and not channel:
+            self.track.heard(pcm, at=now)
 
     def _hear(self, word: CallWord) -> Row[CallState, CallWord] | None:
         row = self._machine.hear(word)

@@ -146,7 +146,7 @@ class MediaServer(MediaProtocol[ServerMediaEvent]):
         elif not row.crossing:
             within = max(0, message.timeout_ms) / 1000 + _GRACE
             self._commands.expect(message.command_id, message, now=now, within=within)
-            self._events.append(CommandReceived(command=message))
+            self.happened.append(CommandReceived(command=message))
         elif word in (_LEAVING if self.over else _STANDING):
             self._reply(message, None, None)
         else:
@@ -170,7 +170,7 @@ class MediaServer(MediaProtocol[ServerMediaEvent]):
         self.end_reason = _END_REASONS[word]
         self._commands.drain()
         self._close_at = now + _CLOSE_WITHIN
-        self._events.append(CallEnded(reason=self.end_reason))
+        self.happened.append(CallEnded(reason=self.end_reason))
 
     def _on_open(self, now: float) -> None:
         pass
@@ -184,7 +184,7 @@ class MediaServer(MediaProtocol[ServerMediaEvent]):
 
     def _on_timeout(self, now: float) -> None:
         for expected in self._commands.overdue(now):
-            self._events.append(CommandExpired(command=expected.asked))
+            self.happened.append(CommandExpired(command=expected.asked))
             self._answer(
                 expected.asked,
                 CommandResponse(command_id=expected.id, success=False, error_code="TIMEOUT"),

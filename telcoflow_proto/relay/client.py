@@ -168,14 +168,14 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
             return
         self._timers.disarm(_Timer.CONNECTED)
         if isinstance(frame, Failure):
-            self._events.append(AuthenticationRefused(code=frame.code, message=frame.message))
+            self.happened.append(AuthenticationRefused(code=frame.code, message=frame.message))
             self.close_connection(now=now)
             return
         self._timers.arm(_Timer.IDLE, now + _PING_AFTER)
         result = frame.result if isinstance(frame.result, dict) else {}
         protocol = _text(result.get("protocol"))
         restored = bool(self._asked_for) and protocol in {"", self._asked_for}
-        self._events.append(
+        self.happened.append(
             Authenticated(
                 protocol=protocol or self._asked_for, identity=_text(result.get("identity")), restored=restored
             )
@@ -185,7 +185,7 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
         expected = self._replies.take(frame.id) if isinstance(frame.id, str) else None
         if expected is not None:
             self._machine.hear(RelayWord.RESPONSE)
-            self._events.append(read_reply(expected, frame))
+            self.happened.append(read_reply(expected, frame))
         elif frame.id != self._ping_id:
             self.unexpected += 1  # late, repeated, or never asked for
 
@@ -199,7 +199,7 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
             raise RemoteProtocolError("an event has no event_type", close_code=1007)
         if not isinstance(params, dict):
             raise RemoteProtocolError(f"the params of a {event_type[:64]!r} event must be an object", close_code=1007)
-        self._events.append(
+        self.happened.append(
             EventArrived(
                 event_type=event_type,
                 params=params,
@@ -225,7 +225,7 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
             self._answer(frame, {})
             self._timers.clear()
             self._timers.arm(_Timer.CLOSED, now + _LEAVE_WITHIN)
-            self._events.append(ServerLeaves(restart=frame.params.get("restart") is True))
+            self.happened.append(ServerLeaves(restart=frame.params.get("restart") is True))
 
     def _acknowledge(self, frame: Request, result: Json) -> None:
         """Answer, unless the service is leaving: it has our last frame, and repeats what it got no answer to."""
@@ -245,7 +245,7 @@ class RelayClientProtocol(MessageDoor[ClientRelayEvent]):
 
     def _settle(self, ended: list[Expected[str]], outcome: Outcome) -> None:
         for expected in ended:
-            self._events.append(Replied(request_id=expected.id, method=expected.asked, outcome=outcome))
+            self.happened.append(Replied(request_id=expected.id, method=expected.asked, outcome=outcome))
 
     def _deadline(self) -> float | None:
         return earliest(self._timers.next_deadline(), self._replies.next_deadline())

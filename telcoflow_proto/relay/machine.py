@@ -106,7 +106,7 @@ class RelayMachine(Reconnecting[RelayClientConnection, RelayMachineEvent]):
         self._refusals = 0
         self._refused_now = False
         self._calls_survive_until: float | None = None
-        self._registry = CallRegistry(self._events.append, most=config.max_active_calls, limits=limits)
+        self._registry = CallRegistry(self.happened.append, most=config.max_active_calls, limits=limits)
         self._hang_ups = HangUps(self._ask_to_end, limits=limits)
         self._dials = Dials(self._on_dial_over, self._hang_ups.hang_up, limits=limits)
         self._messages = SentMessages(limits=limits)
@@ -191,7 +191,7 @@ class RelayMachine(Reconnecting[RelayClientConnection, RelayMachineEvent]):
         except Exception:
             del self._dialling[request_id]
             self._dials.failed(tag, "it was never asked for")
-            self._events.pop()
+            self.happened.pop()
             raise
 
     def give_up_dial(self, tag: str, *, now: float) -> None:
@@ -326,7 +326,7 @@ class RelayMachine(Reconnecting[RelayClientConnection, RelayMachineEvent]):
             case ConnectionLost():
                 self._on_lost(event, now)
             case FrameDropped():
-                self._events.append(event)
+                self.happened.append(event)
             case ConnectionOpened() | UpgradeRequested():
                 pass
             case _:
@@ -430,10 +430,10 @@ class RelayMachine(Reconnecting[RelayClientConnection, RelayMachineEvent]):
         refused_contexts = self._asked_contexts.pop(replied.request_id, None)
         if refused_contexts and replied.outcome is Outcome.REFUSED:
             self._contexts = [context for context in self._contexts if context not in refused_contexts]
-        self._events.append(replied)
+        self.happened.append(replied)
         message_id = replied.result.get("message_id")
         if replied.method == "messaging.send" and isinstance(message_id, str) and message_id:
-            self._events.extend(self._messages.follow(message_id))
+            self.happened.extend(self._messages.follow(message_id))
 
     def _on_start_replied(self, starting: _Starting, replied: Replied) -> None:
         if replied.outcome is Outcome.DONE:
@@ -449,7 +449,7 @@ class RelayMachine(Reconnecting[RelayClientConnection, RelayMachineEvent]):
             if tag == over.tag and request_id in self._queue:  # it was never asked for, and will not be
                 del self._queue[request_id], self._dialling[request_id]
                 self._dials.failed(tag, over.reason)
-        self._events.append(over)
+        self.happened.append(over)
 
     def _on_dial_replied(self, tag: str, replied: Replied) -> None:
         match replied.outcome:
@@ -479,7 +479,7 @@ class RelayMachine(Reconnecting[RelayClientConnection, RelayMachineEvent]):
             self._routes.get(event.event_type, self._on_call_event)(event)
         except RemoteProtocolError as fault:
             self._bad_events += 1
-            self._events.append(FrameDropped(fault))
+            self.happened.append(FrameDropped(fault))
 
     def _on_authorization_state(self, event: EventArrived) -> None:
         state = Fields(event.event_type, event.params, self._limits).optional_text("authorization_state")
@@ -487,11 +487,11 @@ class RelayMachine(Reconnecting[RelayClientConnection, RelayMachineEvent]):
             self._authorization_state = Secret(state)
 
     def _on_message(self, event: EventArrived) -> None:
-        self._events.append(MessageArrived(payload=event.payload))
+        self.happened.append(MessageArrived(payload=event.payload))
 
     def _on_message_state(self, event: EventArrived) -> None:
         message_id = Fields(event.event_type, event.params, self._limits).text("message_id")
-        self._events.extend(self._messages.state(message_id, event.payload))
+        self.happened.extend(self._messages.state(message_id, event.payload))
 
     def _on_call(self, event: EventArrived) -> None:
         self._registry.receive(event.params, project_id=self.config.project_id)

@@ -173,7 +173,7 @@ class RelayServerProtocol(MessageDoor[ServerRelayEvent]):
             self._timers.arm(_Timer.PING, now + _PING_EVERY)
         elif isinstance(frame, Result) and isinstance(frame.id, str) and frame.id in self._pushed:
             del self._pushed[frame.id]
-            self._events.append(EventAcknowledged(event_id=frame.id, result=frame.result))
+            self.happened.append(EventAcknowledged(event_id=frame.id, result=frame.result))
         elif self.state is not RelayState.LEAVING:  # else it is the answer to our farewell
             self.unexpected += 1
 
@@ -196,7 +196,7 @@ class RelayServerProtocol(MessageDoor[ServerRelayEvent]):
             self._say(encode_frame(Result(id=frame.id, result=frame.params)))
         else:
             self._requests[frame.id] = frame.method
-            self._events.append(RequestReceived(request_id=frame.id, method=frame.method, params=frame.params))
+            self.happened.append(RequestReceived(request_id=frame.id, method=frame.method, params=frame.params))
 
     def _on_connect(self, frame: Request, id_: Id) -> None:
         if self._machine.hear(RelayWord.CONNECT) is None:
@@ -205,7 +205,7 @@ class RelayServerProtocol(MessageDoor[ServerRelayEvent]):
         self._timers.disarm(_Timer.CONNECT)  # from now on it is we who may be slow
         self._connect_id = id_
         try:
-            self._events.append(_read_connect(frame.params))
+            self.happened.append(_read_connect(frame.params))
         except RemoteProtocolError as fault:
             self.refuse_connect(code=INVALID_PARAMS, message=str(fault), now=self._now)
 

@@ -44,12 +44,12 @@ class Echo(MessageDoor[str]):
     def _on_text(self, text: str, now: float) -> None:
         if text == "bad":
             raise RemoteProtocolError("bad text", close_code=1007)
-        self._events.append(text)
+        self.happened.append(text)
         if self.repeats:
             self._say(text)
 
     def _on_binary(self, data: bytes, now: float) -> None:
-        self._events.append(f"{len(data)} bytes")
+        self.happened.append(f"{len(data)} bytes")
 
     def _more_to_send(self, now: float) -> list[Message]:
         self.pulled_at.append(now)

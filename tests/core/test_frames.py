@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telcoflow_proto.frames import frame_head, header_size, mask, read_header
+from telcoflow_proto.frames import frame_head, mask, read_header
 from tests.core.support import KEY, header, masked
 
 LENGTHS = [0, 1, 125, 126, 127, 65535, 65536, 2**40]
@@ -17,7 +17,6 @@ def test_a_header_is_the_shortest_there_is(length: int, with_key: bool) -> None:
     key = KEY if with_key else None
     whole = head + (KEY if with_key else b"")
     assert whole == header(0x82, length, key=key)
-    assert header_size(length, masked=with_key) == len(whole)
     assert read_header(whole, 0) == (len(whole), length)
 
 
@@ -34,7 +33,6 @@ def test_a_header_that_is_not_whole_yet_wants_more(length: int, with_key: bool) 
 def test_a_header_longer_than_needed_is_read_as_it_stands(size: int) -> None:
     whole = header(0x81, 5, size=size)
     assert read_header(whole, 0) == (2 + size, 5)
-    assert header_size(5, masked=False) == 2, "and is longer than any legal one"
 
 
 @settings(derandomize=True, deadline=None)
