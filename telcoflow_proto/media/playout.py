@@ -35,8 +35,8 @@ class Playout:
         self._frame = min(960, self._largest_frame)
         self._flush_at = 0.0
         self._heard_at = 0.0
-        self.queued = 0
-        self.credit = 0
+        self.queued: int = 0
+        self.credit: int = 0
         self.sent = 0
         self.dropped = 0
         self.clears = 0
