@@ -7,89 +7,126 @@ through the machine and, at the end of the loop's turn, one write of everything 
 import asyncio
 import socket
 import ssl
-import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import cast, final
 
 import anyio
 
-from telcoflow_anyio._driver import CLOSE_WITHIN, Door, Lane
+from telcoflow_anyio._loop import clock_of
+from telcoflow_proto.driving import CLOSE_WITHIN, Door, Lane
 from telcoflow_proto.origin import WsUrl
 
 _CHUNK = 65536
 _HEAD_START = 0.25  # seconds for one address before the next is tried as well (RFC 8305 §8)
-_buffers: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview]" = weakref.WeakKeyDictionary()
+
+
+@final
+class Turn:
+    """One turn of the loop: the sockets of a client that have something to write do so at its end, in one callback."""
+
+    def __init__(self) -> None:
+        self._due: list[AsyncioSocket] = []
+        self._buffer: memoryview | None = None
+
+    def buffer(self, loop: asyncio.AbstractEventLoop) -> memoryview:
+        """Return where a socket is read into: one for all where the loop calls back before it reads the next one."""
+        if self._buffer is None or not isinstance(loop, asyncio.SelectorEventLoop):
+            self._buffer = memoryview(bytearray(_CHUNK))
+        return self._buffer
+
+    def write_soon(self, sock: "AsyncioSocket") -> None:
+        """Let a socket write once everybody had a turn."""
+        if not self._due:
+            sock.loop.call_soon(self._close_list, sock.loop, sock.clock)
+        self._due.append(sock)
+
+    def _close_list(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
+        """Those on the list may have woken tasks that stand behind this callback: they are written in the next turn."""
+        due, self._due = self._due, []
+        loop.call_soon(_write, due, clock)
+
+
+def _write(due: "list[AsyncioSocket]", clock: Callable[[], float]) -> None:
+    now = clock()
+    for sock in due:
+        try:
+            sock.write(now)
+        except Exception as error:  # noqa: BLE001 - the loop does the same: the others have their own callback
+            sock.loop.call_exception_handler({"message": "a socket could not be written", "exception": error})
 
 
 @final
 class AsyncioSocket(Lane, asyncio.BufferedProtocol):
     """One connected socket. ``carry`` attaches the machine; until then nothing is read."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._buffer = _buffer_of(self._loop)
+    def __init__(self, turn: Turn) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.clock = clock_of(self.loop)
+        self._turn = turn
+        self._buffer = turn.buffer(self.loop)
         self._transport: asyncio.Transport | None = None
         self._door: Door | None = None
-        self._settle: Callable[[], None] = _nothing
-        self._due = self._writing = False
-        self._full = False
+        self._report = self._look = _nothing
+        self._due = self._full = False
         self._over = asyncio.Event()
         self._gone = asyncio.Event()
 
     @classmethod
-    async def connect(cls, url: WsUrl, tls: ssl.SSLContext | None, sock: socket.socket | None) -> "AsyncioSocket":
+    async def connect(
+        cls, url: WsUrl, tls: ssl.SSLContext | None, sock: socket.socket | None, turn: Turn
+    ) -> "AsyncioSocket":
         """Connect to the URL's host and port, or take a connected socket; with TLS on top, or not. Raises OSError."""
         loop = asyncio.get_running_loop()
+        new = partial(cls, turn)
         name = None if tls is None else url.address
         if sock is not None:
-            _, lane = await loop.create_connection(cls, sock=sock, ssl=tls, server_hostname=name)
+            _, lane = await loop.create_connection(new, sock=sock, ssl=tls, server_hostname=name)
         elif isinstance(loop, asyncio.BaseEventLoop):
             _, lane = await loop.create_connection(
-                cls, url.address, url.port, ssl=tls, server_hostname=name, happy_eyeballs_delay=_HEAD_START
+                new, url.address, url.port, ssl=tls, server_hostname=name, happy_eyeballs_delay=_HEAD_START
             )
         else:  # uvloop tries one address after the other, and knows no head start
-            _, lane = await loop.create_connection(cls, url.address, url.port, ssl=tls, server_hostname=name)
+            _, lane = await loop.create_connection(new, url.address, url.port, ssl=tls, server_hostname=name)
         return lane
 
-    async def carry(self, door: Door, settle: Callable[[], None]) -> None:
+    async def carry(self, door: Door, report: Callable[[], None], look: Callable[[], None]) -> None:
         """Carry from the start to the end of the connection, and close the socket, also when it is stuck."""
         assert self._transport is not None  # noqa: S101 - asyncio has called ``connection_made`` by now
         try:
             if door.closed:
                 return  # it ended while the socket was being connected
-            self._door, self._settle = door, settle
-            door.start(now=self._loop.time())
+            self._door, self._report, self._look = door, report, look
+            door.start(now=self.clock())
             if self._gone.is_set():
                 self.connection_lost(None)
             else:
                 self._transport.resume_reading()
-                self._flush()
+                self.write(self.clock())
             await self._over.wait()
             with anyio.move_on_after(CLOSE_WITHIN):
                 await self._gone.wait()
         finally:
             self._transport.abort()
             self._door = None  # nothing more to wake for, and perhaps no loop any more
+            self._report = self._look = _nothing
 
-    def wake(self) -> bool:
-        """Look at the end of this turn of the loop, and settle then."""
-        if self._writing or self._door is None:
-            return False
-        if not self._due:
+    def wake(self) -> None:
+        """Look at the end of this turn of the loop."""
+        if self._door is not None and not self._due:
             self._due = True
-            self._loop.call_soon(self._flush)
-        return True
+            self._turn.write_soon(self)
 
-    def _flush(self) -> None:
+    def write(self, now: float) -> None:
+        """Write what is due."""
+        self._due = False
         door, transport = self._door, self._transport
         if door is None or transport is None:
             return
-        self._due, self._writing = False, True
-        now = self._loop.time()
-        while not self._full and (data := door.data_to_send(now=now)):
+        if not self._full and (data := door.data_to_send(now=now)):
             transport.write(data)
-        self._settle()
-        self._writing = False
+        self._report()
+        self._look()
         if door.closed:
             self._over.set()
             if not self._full:
@@ -109,39 +146,34 @@ class AsyncioSocket(Lane, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._door is not None:
-            self._door.receive_data(bytes(self._buffer[:nbytes]), now=self._loop.time())
-            self._settle()
+            self._door.receive_data(bytes(self._buffer[:nbytes]), now=self.clock())
+            self._report()
+            if not self._due:
+                self._due = True
+                self._turn.write_soon(self)
 
     def eof_received(self) -> None:
         if self._door is not None:
-            self._door.receive_eof(now=self._loop.time())
-            self._settle()
-            self._flush()
+            now = self.clock()
+            self._door.receive_eof(now=now)
+            self._report()
+            self.write(now)
 
     def pause_writing(self) -> None:
         self._full = True
 
     def resume_writing(self) -> None:
         self._full = False
-        self._flush()
+        self.write(self.clock())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._gone.set()
         if self._door is not None and not self._door.closed:
             detail = str(exc or "") or "the stream was closed"
-            self._door.fail_transport(f"the connection broke: {detail}", now=self._loop.time())
-            self._settle()
+            self._door.fail_transport(f"the connection broke: {detail}", now=self.clock())
+            self._report()
+            self._look()
         self._over.set()
-
-
-def _buffer_of(loop: asyncio.AbstractEventLoop) -> memoryview:
-    """Return where a socket is read into: one for all where the loop calls back before it reads the next one."""
-    if not isinstance(loop, asyncio.SelectorEventLoop):
-        return memoryview(bytearray(_CHUNK))
-    buffer = _buffers.get(loop)
-    if buffer is None:
-        buffer = _buffers[loop] = memoryview(bytearray(_CHUNK))
-    return buffer
 
 
 def _nothing() -> None:

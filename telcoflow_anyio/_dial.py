@@ -9,17 +9,13 @@ import anyio
 from anyio.abc import ByteStream, SocketStream
 from anyio.streams.tls import TLSStream
 
-from telcoflow_anyio._asyncio import AsyncioSocket
-from telcoflow_anyio._driver import Lane
-from telcoflow_anyio._loop import Loop
+from telcoflow_anyio._asyncio import AsyncioSocket, Turn
 from telcoflow_proto.config import ClientConfig
+from telcoflow_proto.driving import CONNECT_WITHIN, Lane
 from telcoflow_proto.origin import WsUrl
 
 Dial = Callable[[WsUrl], Awaitable[ByteStream | socket.socket]]
 """How a byte stream is opened, or a socket is connected that gets its TLS from us; raises OSError."""
-
-CONNECT_WITHIN = 10.0
-"""Seconds for TCP and TLS together."""
 
 
 def tls_context(config: ClientConfig) -> ssl.SSLContext:
@@ -48,15 +44,16 @@ def relay_tls_context(ca_path: str | None) -> ssl.SSLContext:
 
 
 async def open_transport(
-    url: WsUrl, tls: ssl.SSLContext | None, sock: socket.socket | None = None
+    url: WsUrl, tls: ssl.SSLContext | None, turn: Turn | None, sock: socket.socket | None = None
 ) -> ByteStream | Lane:
     """Connect to a URL's host and port, or take a connected socket; with TLS on top, or not. No proxy, no redirect.
 
-    Raises OSError (TLS faults and the time-out are OSErrors too), in words of the operating system.
+    On asyncio, ``turn`` is that of the client, and there is no stream. Raises OSError (TLS faults and the
+    time-out are OSErrors too), in words of the operating system.
     """
     with anyio.fail_after(CONNECT_WITHIN):
-        if Loop().is_asyncio:
-            return await AsyncioSocket.connect(url, tls, sock)
+        if turn is not None:
+            return await AsyncioSocket.connect(url, tls, sock, turn)
         if sock is None:
             stream = await anyio.connect_tcp(url.address, url.port)
         else:

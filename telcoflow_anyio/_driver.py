@@ -1,56 +1,20 @@
 """Three loops that move bytes and ring timers for the machines of the core. No rule of the protocol is here."""
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol, final
+from typing import final
 
 import anyio
 from anyio.abc import ByteStream
 
-CLOSE_WITHIN = 1.0
-"""Seconds to write what is left, and again to close, before a stream is given up."""
+from telcoflow_proto.driving import CLOSE_WITHIN, Clockwork, Door, Lane
 
 _CHUNK = 65536
 
 
-class Clockwork(Protocol):
-    """What of the core has deadlines."""
-
-    def next_deadline(self) -> float | None: ...
-    def handle_timeout(self, *, now: float) -> None: ...
-
-
-class Door(Protocol):
-    """What of the core has a byte stream."""
-
-    @property
-    def closed(self) -> bool: ...
-    def start(self, *, now: float) -> None: ...
-    def receive_data(self, data: bytes, *, now: float) -> None: ...
-    def receive_eof(self, *, now: float) -> None: ...
-    def fail_transport(self, detail: str, *, now: float) -> None: ...
-    def data_to_send(self, *, now: float | None = None) -> bytes: ...
-
-
-class Lane(ABC):
-    """A transport that calls the machine by itself, with fewer steps in between than a stream has."""
-
-    @abstractmethod
-    async def carry(self, door: Door, settle: Callable[[], None]) -> None:
-        """Carry from the start to the end of the connection, and close the transport, also when it is stuck."""
-
-    @abstractmethod
-    def wake(self) -> bool:
-        """Look again: there may be something to write, or it may be over. Never waits.
-
-        Returns True if it settles afterwards, so that nobody need look for deadlines before.
-        """
-
-
 @final
 class Alarm:
-    """Rings when a deadline has passed. ``settle`` is called after everything that may have something to report."""
+    """Rings when a deadline has passed. ``settle`` is called after everything that may have changed something."""
 
     def __init__(self, clockwork: Clockwork, settle: Callable[[], None]) -> None:
         self._clockwork = clockwork
@@ -80,32 +44,35 @@ class Alarm:
 
 @final
 class Carrier:
-    """Carries the bytes of one connection over one stream, or has a lane carry them."""
+    """Carries the bytes of one connection over one stream, or has a lane carry them. See ``Lane``."""
 
-    def __init__(self, door: Door, settle: Callable[[], None]) -> None:
+    def __init__(self, door: Door, report: Callable[[], None], look: Callable[[], None]) -> None:
         self._door = door
-        self._settle = settle
-        self._lane: Lane | None = None
+        self._report = report
+        self._look = look
+        self.wake = self._wake
+        """Look again: there may be something to write, an earlier deadline, or it may be over. Never waits."""
         self._more = anyio.Event()
         self._closed = anyio.Event()
 
-    def wake(self) -> bool:
-        """Look again: there may be something to write, or it may be over. Never waits.
-
-        Returns True if it settles afterwards, so that nobody need look for deadlines before.
-        """
-        if self._lane is not None:
-            return self._lane.wake()
+    def _wake(self) -> None:
         self._more.set()
         if self._door.closed:
             self._closed.set()
-        return False
+        self._look()
+
+    def _settle(self) -> None:
+        self._report()
+        self._wake()
 
     async def run(self, stream: ByteStream | Lane) -> None:
         """Carry from the start to the end of the connection, and close the stream, also when it is stuck."""
         if isinstance(stream, Lane):
-            self._lane = stream
-            await stream.carry(self._door, self._settle)
+            self.wake = stream.wake
+            try:
+                await stream.carry(self._door, self._report, self._look)
+            finally:
+                self.wake = self._wake
             return
         try:
             if self._door.closed:

@@ -1,7 +1,6 @@
 """The tasks of one client, run by anyio: how they begin, what they survive, how they end."""
 
 import contextvars
-import functools
 import inspect
 import logging
 import math
@@ -17,10 +16,12 @@ import anyio
 from anyio.abc import ByteStream, TaskGroup
 
 from telcoflow_anyio import exceptions
+from telcoflow_anyio._asyncio import Turn
 from telcoflow_anyio._dial import Dial, explain, open_transport
-from telcoflow_anyio._driver import Alarm, Carrier, Clockwork, Door, Lane
+from telcoflow_anyio._driver import Alarm, Carrier
 from telcoflow_anyio._loop import Loop, spawn_root
 from telcoflow_proto import rare_frames, upgrade
+from telcoflow_proto.driving import LEAVE_WITHIN, Clockwork, Door, Lane
 from telcoflow_proto.exceptions import WSSError
 from telcoflow_proto.origin import WsUrl
 from telcoflow_proto.surface import Bell, TimeLimit
@@ -28,7 +29,6 @@ from telcoflow_proto.surface import Bell, TimeLimit
 _LOADED = (exceptions, rare_frames, upgrade)
 """What is otherwise imported when it is first needed: where a connection is made there may be no file left to open."""
 
-_LEAVE_WITHIN = 1.8  # leaving takes 2 seconds at most; the rest is for letting go of what did not end
 _inside: contextvars.ContextVar["Home | None"] = contextvars.ContextVar("_inside", default=None)
 
 
@@ -58,6 +58,10 @@ class Tenant(ABC):
 
     @abstractmethod
     def _settle(self) -> None:
+        """Report what the machine has to report, and have a look at it."""
+
+    @abstractmethod
+    def _report(self) -> None:
         """Report what the machine has to report."""
 
 
@@ -73,6 +77,8 @@ class Home(Tenant):
         self._log = log
         self._alarm = Alarm(clockwork, self._settle)
         self._carrier: Carrier | None = None
+        self._loop: Loop | None = None
+        self._turn: Turn | None = None
         self._scopes: set[anyio.CancelScope] = set()
         self._group: TaskGroup | None = None
         self._tls: ssl.SSLContext | None = None
@@ -139,7 +145,7 @@ class Home(Tenant):
                 await self._left.wait()
 
     async def _end_in_time(self) -> None:
-        with anyio.move_on_after(_LEAVE_WITHIN, shield=True):
+        with anyio.move_on_after(LEAVE_WITHIN, shield=True):
             await self._end()
         self._cut()
 
@@ -164,7 +170,10 @@ class Home(Tenant):
             sock = dialled
         if url.secure and self._tls is None:
             self._tls = self._tls_context()
-        return await open_transport(url, self._tls if url.secure else None, sock)
+        tls = self._tls if url.secure else None
+        if self._turn is None and (self._loop or self._find_loop()).is_asyncio:
+            self._turn = Turn()
+        return await open_transport(url, tls, self._turn, sock)
 
     def start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         """Start a task that ends with the client."""
@@ -172,7 +181,7 @@ class Home(Tenant):
 
     def _start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         if self._group is not None:
-            self._loop.start(self._group, task)
+            (self._loop or self._find_loop()).start(self._group, task)
         elif self._detached:
             spawn_root(task)
 
@@ -197,25 +206,27 @@ class Home(Tenant):
 
     # ------------------------------------------------------------------ what the core wants
 
-    @functools.cached_property
-    def _loop(self) -> Loop:
-        return Loop()
+    def _find_loop(self) -> Loop:
+        self._loop = Loop()
+        return self._loop
 
     def _clock(self) -> float:
-        return self._loop.clock()
+        return (self._loop or self._find_loop()).clock()
 
     def _new_bell(self) -> Bell:
-        return self._loop.new_bell()
+        return (self._loop or self._find_loop()).new_bell()
 
     def _woken(self) -> None:
-        if self._carrier is None or not self._carrier.wake():
+        if self._carrier is None:
             self._alarm.wake()
+        else:
+            self._carrier.wake()
 
     def _time_limit(self, seconds: float | None) -> AbstractContextManager[TimeLimit]:
         return anyio.move_on_after(math.inf if seconds is None else seconds)
 
     def _open_transport(self, wanted: Wanted) -> None:
-        carrier = self._carrier = Carrier(wanted.attempt, self._settle)
+        carrier = self._carrier = Carrier(wanted.attempt, self._report, self._alarm.wake)
 
         async def carry() -> None:
             self._tls = None  # a certificate may have been rotated since

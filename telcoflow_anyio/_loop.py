@@ -3,9 +3,10 @@
 import asyncio
 import contextvars
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import final
+from typing import Self, final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -26,32 +27,19 @@ _tasks: set["asyncio.Task[None]"] = set()
 
 
 @final
-class AsyncioBell:
-    """A one-shot event: what ``asyncio.Event`` is, without asking each time which loop runs."""
+class AsyncioBell(asyncio.Future[None]):
+    """A one-shot event for one who waits: the least that asyncio has."""
 
-    __slots__ = ("_loop", "_set", "_waiters")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._set = False
-        self._waiters: list[asyncio.Future[None]] = []
+    __slots__ = ()
 
     def set(self) -> None:
-        """Wake everybody who waits."""
-        self._set = True
-        for waiter in self._waiters:  # they leave in their own turns, not in this one
-            if not waiter.done():  # else it was cancelled
-                waiter.set_result(None)
+        """Wake who waits."""
+        if not self.done():  # else who waited was cancelled
+            self.set_result(None)
 
-    async def wait(self) -> None:
-        """Wait until somebody sets it."""
-        if not self._set:
-            waiter = self._loop.create_future()
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            finally:
-                self._waiters.remove(waiter)  # who gives up again and again, beside one who waits, leaves nothing
+    def wait(self) -> Self:
+        """Return what is to be awaited."""
+        return self
 
 
 @final
@@ -65,7 +53,7 @@ class Loop:
         self.is_asyncio = not _inside_trio()
         if self.is_asyncio:
             loop = asyncio.get_running_loop()
-            self.clock, self.new_bell = loop.time, partial(AsyncioBell, loop)
+            self.clock, self.new_bell = clock_of(loop), partial(AsyncioBell, loop=loop)
         else:
             import trio  # noqa: PLC0415 - only where trio is running
 
@@ -76,6 +64,12 @@ class Loop:
         if self.is_asyncio and _library is not None and asyncio.current_task() is None:
             _library.set("asyncio")  # in the callback's own copy of the context
         group.start_soon(task)
+
+
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """Return what tells a loop's time: what the loop itself asks, where it has no clock of its own."""
+    plain = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
+    return time.monotonic if plain else loop.time
 
 
 def _inside_trio() -> bool:

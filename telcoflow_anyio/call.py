@@ -1,6 +1,5 @@
 """A call, driven by anyio."""
 
-import functools
 import math
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
@@ -33,7 +32,8 @@ class ActiveCall(BaseCall):
         super().__init__(identity, media)
         self._client = client
         self._alarm = Alarm(media, self.settle)
-        self._carrier = Carrier(media, self.settle)
+        self._carrier = Carrier(media, self.report, self._alarm.wake)
+        self._loop: Loop | None = None
         self._dialled = False
         self.handlers_running = 0
         self.log = _log.of_call(identity.call_id)
@@ -63,15 +63,15 @@ class ActiveCall(BaseCall):
                 await self._carrier.run(stream)
             group.cancel_scope.cancel()
 
-    @functools.cached_property
-    def _loop(self) -> Loop:
-        return Loop()
+    def _find_loop(self) -> Loop:
+        self._loop = Loop()
+        return self._loop
 
     def _clock(self) -> float:
-        return self._loop.clock()
+        return (self._loop or self._find_loop()).clock()
 
     def _new_bell(self) -> Bell:
-        return self._loop.new_bell()
+        return (self._loop or self._find_loop()).new_bell()
 
     def _start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         async def run() -> None:
@@ -98,8 +98,7 @@ class ActiveCall(BaseCall):
             if not self._client.start_shielded(self.carry):
                 self._media.fail_transport("its client is not connected", now=self._clock())
                 self.settle()
-        if not self._carrier.wake():
-            self._alarm.wake()
+        self._carrier.wake()
 
     def _ended(self, end: CallEnded) -> None:
         self.log.info("the call is over: %s", end.reason)

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from telcoflow_proto.call_audio import END, PLAYED, ROOM, CallAudio
 from telcoflow_proto.client_events import CallIdentity
-from telcoflow_proto.door import ConnectionLost, ConnectionOpened, FrameDropped
+from telcoflow_proto.door import ConnectionLost, ConnectionOpened, DoorEvent, FrameDropped
 from telcoflow_proto.errors import CallOver, LocalProtocolError
 from telcoflow_proto.events import CallEvent
 from telcoflow_proto.exceptions import (
@@ -31,6 +31,7 @@ from telcoflow_proto.media.events import (
     CallEnded,
     CallErrorReported,
     CallFailedToMove,
+    CallNews,
     CallNoticed,
     CommandDone,
     EndReason,
@@ -244,31 +245,34 @@ class BaseCall(CallAudio):
                 assert_never(done.outcome)
 
     def settle(self) -> None:
-        """Report what the media connection has to report; call after everything that touches it."""
-        ours = (event for event in self._media.events() if not isinstance(event, UpgradeRequested))  # a server's affair
-        for event in ours:
-            match event:
-                case AudioArrived():
-                    self._bells.ring(event.channel)
-                case CommandDone():
-                    self._tickets.resolve(event.command_id, event)
-                case PlayoutFinished():
-                    self._playouts_finished += 1
-                    self._bells.ring(PLAYED)
-                case ConnectionOpened() | ConnectionLost() | FrameDropped() | CallNoticed():
-                    self._note(event)
-                    if isinstance(event, ConnectionLost):
-                        self._end_detail = str(event.error) if event.error else None
-                        self._bells.ring_all()
-                case CallChanged() | CallFailedToMove() | CallErrorReported() | CallEnded():
-                    self._report(event)
-                case _:
-                    assert_never(event)
-        self._bells.ring(ROOM)
+        """Report what has happened, and look what is to be done; call after everything that touches the media."""
+        self.report()
         self._woken()
 
-    def _report(self, event: CallChanged | CallFailedToMove | CallErrorReported | CallEnded) -> None:
+    def report(self) -> None:
+        """Report what the media connection has to report."""
+        happened = self._media.happened
+        while happened:
+            event = happened.popleft()
+            if isinstance(event, AudioArrived):
+                self._bells.ring(event.channel)
+            else:
+                self._on_event(event)
+        if ROOM in self._bells.keys:
+            self._bells.ring(ROOM)
+
+    def _on_event(self, event: CallNews | DoorEvent) -> None:
         match event:
+            case CommandDone():
+                self._tickets.resolve(event.command_id, event)
+            case PlayoutFinished():
+                self._playouts_finished += 1
+                self._bells.ring(PLAYED)
+            case ConnectionOpened() | ConnectionLost() | FrameDropped() | CallNoticed():
+                self._note(event)
+                if isinstance(event, ConnectionLost):
+                    self._end_detail = str(event.error) if event.error else None
+                    self._bells.ring_all()
             case CallChanged():
                 self._tell(_TOLD[event.state], event.state)
             case CallFailedToMove():
@@ -279,6 +283,8 @@ class BaseCall(CallAudio):
                 self._tell(CallEvent.CALL_TERMINATED, event.reason)
                 self._bells.ring_all()
                 self._ended(event)
+            case UpgradeRequested():
+                pass  # a server's affair
             case _:
                 assert_never(event)
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager, aclosing, suppress
+from functools import partial
 
 from telcoflow_proto.errors import CallOver, LocalProtocolError, PlayoutFull
 from telcoflow_proto.exceptions import BufferClosedError, BufferFullError, WSSCallClosedError, WSSCallStateError
@@ -32,13 +33,13 @@ class CallAudio(ABC):
     _bells: Bells
     _playouts_finished: int
 
-    async def send_audio(self, audio_data: bytes) -> None:
+    async def send_audio(self, audio_data: bytes | bytearray | memoryview) -> None:
         """Queue 16-bit mono PCM of any length, all or nothing; never waits.
 
         Raises BufferFullError (nothing was queued), BufferClosedError after the end, WSSCallStateError before
         the answer, TypeError for non-bytes, ValueError for half a sample.
         """
-        pcm = _pcm(audio_data)
+        pcm = audio_data if isinstance(audio_data, bytes) else _pcm(audio_data)
         try:
             self._media.send_audio(pcm, now=self._clock())
         except PlayoutFull as error:
@@ -146,10 +147,11 @@ class CallAudio(ABC):
 
         Before the answer it waits; when the call ends, or its connection is lost, it ends quietly.
         """
+        media = self._media
         return AudioStream(
-            take=self._media.audio_reader(channel),
-            over=lambda: self._media.over,
-            wait=lambda: self._bells.wait(channel),
+            take=media.audio_reader(channel),
+            over=lambda: media.end_reason is not None,
+            wait=partial(self._bells.wait, channel),
         )
 
     async def record(self, path: str | PathLike) -> Recording:

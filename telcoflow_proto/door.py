@@ -62,6 +62,24 @@ Event = TypeVar("Event")
 _MINUTE = 60.0
 
 
+@final
+class _BadFrames:
+    """How many messages of the peer were dropped, and how many more may be within the minute."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._since = -_MINUTE
+        self._budget = 0
+
+    def too_many(self, most: int, *, now: float) -> bool:
+        """Count one; True if there were more than ``most`` in a minute."""
+        self.count += 1
+        if now - self._since >= _MINUTE:
+            self._since, self._budget = now, most
+        self._budget -= 1
+        return self._budget < 0
+
+
 class MessageDoor(ABC, Generic[Event]):
     """A protocol for who already has WebSocket messages (ASGI, another WebSocket library, a browser).
 
@@ -82,9 +100,7 @@ class MessageDoor(ABC, Generic[Event]):
         self._closing = False
         self._lost = False
         self._fault: ProtocolError | None = None
-        self._bad_frames = 0
-        self._bad_since = -_MINUTE
-        self._bad_budget = 0
+        self._bad = _BadFrames()
 
     # ------------------------------------------------------------------ for the driver
 
@@ -101,7 +117,7 @@ class MessageDoor(ABC, Generic[Event]):
     @property
     def bad_frames(self) -> int:
         """How many messages of the peer had to be dropped."""
-        return self._bad_frames
+        return self._bad.count
 
     def start(self, *, now: float) -> None:
         """Messages can flow from now on (monotonic seconds). Raises LocalProtocolError if they could already."""
@@ -183,12 +199,8 @@ class MessageDoor(ABC, Generic[Event]):
             self._out.append(text)
 
     def _drop_frame(self, fault: RemoteProtocolError, now: float) -> None:
-        self._bad_frames += 1
         self.happened.append(FrameDropped(fault))
-        if now - self._bad_since >= _MINUTE:
-            self._bad_since, self._bad_budget = now, self._limits.bad_frames_per_minute
-        self._bad_budget -= 1
-        if self._bad_budget < 0:
+        if self._bad.too_many(self._limits.bad_frames_per_minute, now=now):
             self._on_too_many_bad_frames(now)
 
     def _on_too_many_bad_frames(self, now: float) -> None:

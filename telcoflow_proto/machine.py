@@ -94,7 +94,9 @@ class Machine(Generic[State, Word]):
 
     def say(self, message: Word) -> Row[State, Word]:
         """Move as our message commands. Raises as ``check`` does, and then nothing has changed."""
-        row = self.check(message)
+        row = self._says[self.state].get(message)
+        if row is None or row.crossing:
+            row = self.check(message)
         self.state = row.next_state
         return row
 

@@ -39,45 +39,46 @@ class Replies(Generic[Asked]):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._waiting: dict[str, Expected[Asked]] = {}
+        self.pending: dict[str, Expected[Asked]] = {}
+        """What was asked, by id."""
         self._deadlines = Deadlines()
         self.next_deadline = self._deadlines.next_deadline
         """Returns the earliest deadline, or None."""
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.pending)
 
     def expect(self, id_: str, asked: Asked, *, now: float, within: float) -> None:
         """Remember that ``asked`` was said under ``id_``. Raises LocalProtocolError when too many wait."""
-        if len(self._waiting) >= self._most:
+        if len(self.pending) >= self._most:
             raise LocalProtocolError(f"{self._most} replies are awaited already; wait for some of them first")
-        self._waiting[id_] = Expected(id=id_, asked=asked, said_at=now, due_at=now + within)
+        self.pending[id_] = Expected(id=id_, asked=asked, said_at=now, due_at=now + within)
         self._deadlines.set(id_, now + within)
 
     def knows(self, id_: str) -> bool:
         """Tell whether something waits under this id."""
-        return id_ in self._waiting
+        return id_ in self.pending
 
     def get(self, id_: str) -> Expected[Asked] | None:
         """Return what waits under this id, and leave it there."""
-        return self._waiting.get(id_)
+        return self.pending.get(id_)
 
     def take(self, id_: str) -> Expected[Asked] | None:
         """Take out what was asked under this id; None for unknown, finished or late ones."""
         self._deadlines.drop(id_)
-        return self._waiting.pop(id_, None)
+        return self.pending.pop(id_, None)
 
     def waiting(self) -> list[Expected[Asked]]:
         """Return what waits, in the order it was asked."""
-        return list(self._waiting.values())
+        return list(self.pending.values())
 
     def overdue(self, now: float) -> list[Expected[Asked]]:
         """Take out everything whose deadline has passed, in the order it was asked."""
-        return [self._waiting.pop(id_) for id_ in self._deadlines.pop_due(now)]
+        return [self.pending.pop(id_) for id_ in self._deadlines.pop_due(now)]
 
     def drain(self) -> list[Expected[Asked]]:
         """Take out everything, in the order it was asked."""
-        everything = list(self._waiting.values())
-        self._waiting.clear()
+        everything = list(self.pending.values())
+        self.pending.clear()
         self._deadlines.clear()
         return everything

@@ -7,13 +7,13 @@ import attrs
 
 
 class Bell(Protocol):
-    """A one-shot event of some event loop (``anyio.Event``, ``trio.Event``)."""
+    """A one-shot event of some event loop (``anyio.Event``, ``trio.Event``), for one who waits."""
 
     def set(self) -> object:
-        """Wake everybody who waits."""
+        """Wake who waits."""
         ...
 
-    async def wait(self) -> object:
+    def wait(self) -> Awaitable[object]:
         """Wait until somebody sets it."""
         ...
 

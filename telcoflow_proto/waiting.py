@@ -9,51 +9,51 @@ Done = TypeVar("Done")
 
 
 @final
-class _Rope:
-    """A bell and how many hang on it."""
-
-    __slots__ = ("bell", "waiters")
-
-    def __init__(self, bell: Bell) -> None:
-        self.bell = bell
-        self.waiters = 0
-
-
-@final
 class Bells:
-    """One-shot events by key. A bell exists only while somebody waits for it."""
+    """One-shot events by key, one for everybody who waits: they exist only as long."""
 
     def __init__(self, new_bell: Callable[[], Bell]) -> None:
         self._new_bell = new_bell
-        self._ropes: dict[Hashable, _Rope] = {}
+        self._waiting: dict[Hashable, list[Bell]] = {}
+        self.keys = self._waiting.keys()
+        """What somebody waits for, at any time."""
 
     def __len__(self) -> int:
-        return len(self._ropes)
+        return sum(map(len, self._waiting.values()))
 
     async def wait(self, key: Hashable) -> None:
         """Wait until this key is rung."""
-        rope = self._ropes.get(key)
-        if rope is None:
-            rope = self._ropes[key] = _Rope(self._new_bell())
-        rope.waiters += 1
+        bell = self._new_bell()
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            self._waiting[key] = [bell]
+        else:
+            waiting.append(bell)
         try:
-            await rope.bell.wait()
-        finally:
-            rope.waiters -= 1
-            if not rope.waiters and self._ropes.get(key) is rope:
-                del self._ropes[key]  # cancelled: nobody is left to be woken
+            await bell.wait()
+        except BaseException:
+            self._forget(key, bell)
+            raise
+
+    def _forget(self, key: Hashable, bell: Bell) -> None:
+        """Who waited was cancelled, perhaps in the moment it was woken."""
+        waiting = self._waiting.get(key, [])
+        if bell in waiting:
+            waiting.remove(bell)
+            if not waiting:
+                del self._waiting[key]
 
     def ring(self, key: Hashable) -> None:
         """Wake everybody who waits for this key."""
-        rope = self._ropes.pop(key, None)
-        if rope is not None:
-            rope.bell.set()
+        waiting = self._waiting.pop(key, None)
+        if waiting is not None:
+            for bell in waiting:
+                bell.set()
 
     def ring_all(self) -> None:
         """Wake everybody: the world has changed, look again."""
-        ropes, self._ropes = self._ropes, {}
-        for rope in ropes.values():
-            rope.bell.set()
+        for key in list(self._waiting):
+            self.ring(key)
 
 
 @final

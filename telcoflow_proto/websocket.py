@@ -140,6 +140,8 @@ class WebSocketLink:
         self._out: list[bytes] = []
         self.happened: deque[LinkEvent] = deque()
         """What ``events`` takes from, oldest first."""
+        self.closed = False
+        """True once the link is over and the stream should be closed after what is left to write."""
         self._client = (
             ClientHandshake(host=host, target=target, headers=headers, chance=self._chance, limits=limits)
             if role is Role.CLIENT
@@ -168,11 +170,6 @@ class WebSocketLink:
     def started(self) -> bool:
         """True once ``start`` was called, or the link was over before that."""
         return self._machine.state is not LinkState.IDLE or self._timers.armed(_Timer.HANDSHAKE)
-
-    @property
-    def closed(self) -> bool:
-        """True once the link is over and the stream should be closed after what is left to write."""
-        return self._machine.state is LinkState.CLOSED
 
     def start(self, *, now: float) -> None:
         """Begin once the byte stream is connected. The client asks for the upgrade; both wait for it."""
@@ -245,7 +242,9 @@ class WebSocketLink:
         try:
             if state is LinkState.OPEN:
                 self._heard_at, self._asked_at = now, None
-                self._receive_frames(data, now)
+                at = 0 if self._payload_left or self._head else self._take_whole(data, 0)
+                if at < len(data):
+                    self._receive_frames(data[at:] if at else data, now)
             elif state in (LinkState.IDLE, LinkState.OPENING):
                 self._receive_head(data, now)
             else:
@@ -370,7 +369,7 @@ class WebSocketLink:
         if self._fragments:
             return at
         mask_bit = _MASK_BIT if self._server is not None else 0
-        end, most = len(data), self._limits.message_bytes
+        end, most, hear = len(data), self._limits.message_bytes, self._machine.hear
         while at + 1 < end:
             first, length = data[at], data[at + 1] - mask_bit
             begin = at + 2
@@ -395,7 +394,9 @@ class WebSocketLink:
                     message = payload.decode()
                 except UnicodeDecodeError:
                     return at
-            self._hear_message(message)
+            row = hear(LinkWord.MESSAGE)
+            if row is not None and not row.crossing:
+                self.happened.append(message)
             at = after
         return at
 
@@ -438,17 +439,14 @@ class WebSocketLink:
         blobs = [part for part in self._parts if isinstance(part, bytes)]
         self._parts.clear()
         self._fragments = self._message_bytes = 0
-        self._hear_message("".join(texts) if texts else b"".join(blobs))
-
-    def _hear_message(self, message: str | bytes) -> None:
         row = self._machine.hear(LinkWord.MESSAGE)
         if row is not None and not row.crossing:
-            self.happened.append(message)
+            self.happened.append("".join(texts) if texts else b"".join(blobs))
 
     def _hear_close(self, close: Close) -> None:
         self._their_close = close
         self._machine.hear(LinkWord.CLOSE)
-        if not self.closed:
+        if self._machine.state is not LinkState.CLOSED:
             self._machine.say(LinkWord.CLOSE)
             self._say_close(close)
         self._lost(None)
@@ -482,6 +480,7 @@ class WebSocketLink:
         self._lost(fault)
 
     def _lost(self, error: ProtocolError | None) -> None:
+        self.closed = True
         self._timers.clear()
         self._pong = None
         self._parts.clear()

@@ -8,8 +8,8 @@ from pathlib import Path
 import trio
 
 from telcoflow_proto.config import ClientConfig
+from telcoflow_proto.driving import CONNECT_WITHIN, Lane
 from telcoflow_proto.origin import WsUrl
-from telcoflow_trio._driver import Lane
 from telcoflow_trio._poller import CAN_POLL, Poller
 from telcoflow_trio._socket import PolledSocket
 from telcoflow_trio._tls import Tls
@@ -18,9 +18,6 @@ Dial = Callable[[WsUrl], Awaitable[trio.abc.Stream | socket.socket]]
 """How a byte stream is opened, or a socket is connected that gets its TLS from us; raises OSError."""
 
 _CHUNK = 65536
-
-CONNECT_WITHIN = 10.0
-"""Seconds for TCP and TLS together."""
 
 
 def tls_context(config: ClientConfig) -> ssl.SSLContext:

@@ -15,18 +15,18 @@ from typing import Protocol, Self
 import trio
 
 from telcoflow_proto import rare_frames, upgrade
+from telcoflow_proto.driving import LEAVE_WITHIN, Clockwork, Door, Lane
 from telcoflow_proto.exceptions import WSSError
 from telcoflow_proto.origin import WsUrl
 from telcoflow_proto.surface import Bell, TimeLimit
 from telcoflow_trio import exceptions
 from telcoflow_trio._dial import Dial, explain, open_transport
-from telcoflow_trio._driver import Alarm, Carrier, Clockwork, Door, Lane
+from telcoflow_trio._driver import Alarm, Carrier
 from telcoflow_trio._poller import Poller
 
 _LOADED = (exceptions, rare_frames, upgrade)
 """What is otherwise imported when it is first needed: where a connection is made there may be no file left to open."""
 
-_LEAVE_WITHIN = 1.8  # leaving takes 2 seconds at most; the rest is for letting go of what did not end
 _inside: contextvars.ContextVar["Home | None"] = contextvars.ContextVar("_inside", default=None)
 
 
@@ -56,6 +56,10 @@ class Tenant(ABC):
 
     @abstractmethod
     def _settle(self) -> None:
+        """Report what the machine has to report, and have a look at it."""
+
+    @abstractmethod
+    def _report(self) -> None:
         """Report what the machine has to report."""
 
 
@@ -141,7 +145,7 @@ class Home(Tenant):
                 await self._left.wait()
 
     async def _end_in_time(self) -> None:
-        with trio.move_on_after(_LEAVE_WITHIN, shield=True):
+        with trio.move_on_after(LEAVE_WITHIN, shield=True):
             await self._end()
         self._cut()
 
@@ -206,14 +210,16 @@ class Home(Tenant):
         return trio.Event()
 
     def _woken(self) -> None:
-        if self._carrier is None or not self._carrier.wake():
+        if self._carrier is None:
             self._alarm.wake()
+        else:
+            self._carrier.wake()
 
     def _time_limit(self, seconds: float | None) -> AbstractContextManager[TimeLimit]:
         return trio.move_on_after(math.inf if seconds is None else seconds)
 
     def _open_transport(self, wanted: Wanted) -> None:
-        carrier = self._carrier = Carrier(wanted.attempt, self._settle)
+        carrier = self._carrier = Carrier(wanted.attempt, self._report, self._alarm.wake)
 
         async def carry() -> None:
             self._tls = None  # a certificate may have been rotated since

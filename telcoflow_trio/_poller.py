@@ -90,11 +90,11 @@ class Turn:
 
     async def _write(self) -> None:
         while True:
-            if self._due:  # said before this task's first turn, or by somebody while somebody else was written
-                await trio.lowlevel.checkpoint()
-            else:
+            if not self._due:
                 self._writer = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(self._stop_writing)
+            # Who was woken together with this task may have its turn after it, and something to say.
+            await trio.lowlevel.checkpoint()
             due, self._due = self._due, []
             now = trio.current_time()
             for sock in due:

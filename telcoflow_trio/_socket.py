@@ -8,7 +8,7 @@ from typing import final
 
 import trio
 
-from telcoflow_trio._driver import CLOSE_WITHIN, Door, Lane
+from telcoflow_proto.driving import CLOSE_WITHIN, Door, Lane
 from telcoflow_trio._poller import Poller, Turn
 from telcoflow_trio._tls import Tls
 
@@ -26,16 +26,17 @@ class PolledSocket(Lane):
         self._poller = poller
         self._turn: Turn | None = None
         self._door: Door
-        self._settle: Callable[[], None]
+        self._report: Callable[[], None]
+        self._look: Callable[[], None]
         self._left = b""
         self._watched = 0
-        self._due = self._writing = False
+        self._due = False
         self._over = trio.Event()
         self._written = trio.Event()
 
-    async def carry(self, door: Door, settle: Callable[[], None]) -> None:
+    async def carry(self, door: Door, report: Callable[[], None], look: Callable[[], None]) -> None:
         """Carry from the start to the end of the connection, and close the socket, also when it is stuck."""
-        self._door, self._settle = door, settle
+        self._door, self._report, self._look = door, report, look
         try:
             if door.closed:
                 return  # it ended while the socket was being connected
@@ -52,32 +53,32 @@ class PolledSocket(Lane):
             self._turn = None
             self._poller.detach(self)
             self._sock.close()
-            del self._door, self._settle  # the poller's tasks may remember this socket until the next one is ready
+            del (
+                self._door,
+                self._report,
+                self._look,
+            )  # the poller's tasks may remember this socket until the next one is ready
 
-    def wake(self) -> bool:
-        """Look at the end of this turn, and settle then."""
-        if self._writing or self._turn is None:
-            return False
-        if not self._due:
+    def wake(self) -> None:
+        """Look at the end of this turn."""
+        if self._turn is not None and not self._due:
             self._due = True
             self._turn.write_soon(self)
-        return True
 
     # ------------------------------------------------------------------ what the poller calls
 
     def ready(self, events: int, now: float) -> None:
         """The socket can be read, or written to."""
         if events & _READ and self._watched & _READ:
-            self._due = True  # what settling wakes is looked at here
             self._receive(now)
-            self._settle()
-        self.write(now)
+            self._report()
+        self.wake()
 
     def write(self, now: float) -> None:
         """Write what is due, as far as the system takes it."""
+        self._due = False
         if self._turn is None:
             return
-        self._due, self._writing = False, True
         try:
             while self._left or self._take(now):
                 sent = self._sock.send(self._left)
@@ -86,13 +87,18 @@ class PolledSocket(Lane):
             pass
         except OSError as error:
             self._break(error, now)
-        self._settle()
-        self._writing = False
+        self._report()
+        self._look()
+        events = _READ
         if self._door.closed:
+            events = 0
             self._over.set()
             if not self._left:
                 self._written.set()
-        self._watch((0 if self._door.closed else _READ) | (_WRITE if self._left else 0))
+        if self._left:
+            events |= _WRITE
+        if events != self._watched:
+            self._watch(events)
 
     # ------------------------------------------------------------------ inside
 

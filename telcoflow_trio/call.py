@@ -31,7 +31,7 @@ class ActiveCall(BaseCall):
         super().__init__(identity, media)
         self._client = client
         self._alarm = Alarm(media, self.settle)
-        self._carrier = Carrier(media, self.settle)
+        self._carrier = Carrier(media, self.report, self._alarm.wake)
         self._dialled = False
         self.handlers_running = 0
         self.log = _log.of_call(identity.call_id)
@@ -92,8 +92,7 @@ class ActiveCall(BaseCall):
             if not self._client.start_shielded(self.carry):
                 self._media.fail_transport("its client is not connected", now=self._clock())
                 self.settle()
-        if not self._carrier.wake():
-            self._alarm.wake()
+        self._carrier.wake()
 
     def _ended(self, end: CallEnded) -> None:
         self.log.info("the call is over: %s", end.reason)

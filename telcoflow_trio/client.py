@@ -13,6 +13,7 @@ from telcoflow_proto.base_client import BaseClient
 from telcoflow_proto.client_events import CallIdentity, CallUnreachable, ClaimLost
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.door import FrameDropped
+from telcoflow_proto.driving import LATE_AFTER
 from telcoflow_proto.exceptions import WSSConnectionError, WSSError
 from telcoflow_proto.life_events import ClientLost, ClientReady
 from telcoflow_proto.media.connection import MediaClientConnection
@@ -21,8 +22,6 @@ from telcoflow_trio import _log
 from telcoflow_trio._dial import Dial, tls_context
 from telcoflow_trio._home import Home, Tenant
 from telcoflow_trio.call import ActiveCall
-
-_LATE_AFTER = 5.0
 
 
 class TelcoflowClientConfig(ClientConfig):
@@ -69,7 +68,7 @@ class TelcoflowClient(Home, BaseClient[ActiveCall], Tenant):
         """Forget a call that is over; watch the handlers that outlive it."""
         self._forget(call)
         if call.handlers_running:
-            self._outlived[call] = self._clock() + _LATE_AFTER
+            self._outlived[call] = self._clock() + LATE_AFTER
             if not self._watching:
                 self._watching = True
                 self.start(self._watch_handlers)
@@ -116,7 +115,7 @@ class TelcoflowClient(Home, BaseClient[ActiveCall], Tenant):
             call, late = next(iter(self._outlived.items()))
             await trio.sleep_until(late)
             if self._outlived.pop(call, None) is not None:
-                call.log.warning("a handler is still running %.0f s after its call ended", _LATE_AFTER)
+                call.log.warning("a handler is still running %.0f s after its call ended", LATE_AFTER)
         self._watching = False
 
     def _note(self, event: ClientReady | ClientLost | CallUnreachable | ClaimLost | FrameDropped) -> None:

@@ -24,6 +24,7 @@ from telcoflow_proto.replies import Expected, Outcome, Replies
 from telcoflow_proto.roles import Role
 from telcoflow_proto.timers import earliest
 
+_on_channel_0 = b"\x00".__add__
 _LEAVING = (CallWord.CLOSE, CallWord.DISCONNECT)
 _END_REASONS = {
     CallWord.LEFT: EndReason.CLOSED,
@@ -237,7 +238,7 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         self._frames_sent += len(frames)
         if self.track is not None:
             self.track.said(b"".join(frames), at=begins_at)
-        return [b"\x00" + frame for frame in frames]
+        return list(map(_on_channel_0, frames))
 
     # ------------------------------------------------------------------ hearing
 
@@ -355,10 +356,10 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
         )
 
     def _deadline(self) -> float | None:
+        due = self._replies.next_deadline() if self._replies.pending else None
         if self._playout.queued:
-            return earliest(self._replies.next_deadline(), self._playout.tail_due_at())
-        heard = self._playout.finished_at if self._draining else None
-        return earliest(self._replies.next_deadline(), heard)
+            return earliest(due, self._playout.tail_due_at())
+        return earliest(due, self._playout.finished_at) if self._draining else due
 
     def _on_timeout(self, now: float) -> None:
         self._playout.ring(now=now)
@@ -384,7 +385,7 @@ class MediaClient(MediaProtocol[ClientMediaEvent]):
             credit=self._playout.credit,
             bytes_dropped_in=sum(inbox.dropped for inbox in inboxes),
             bytes_dropped_out=self._playout.dropped,
-            bad_frames=self._bad_frames,
+            bad_frames=self._bad.count,
             unexpected=self._unexpected,
             pending_commands=len(self._replies),
             last_command_seconds=self._last_command_seconds,

@@ -113,14 +113,6 @@ class CommandExpired:
     command: Command
 
 
-ClientMediaEvent = (
-    CommandDone
-    | CallChanged
-    | CallFailedToMove
-    | CallEnded
-    | CallErrorReported
-    | CallNoticed
-    | AudioArrived
-    | PlayoutFinished
-)
+CallNews = CommandDone | CallChanged | CallFailedToMove | CallEnded | CallErrorReported | CallNoticed | PlayoutFinished
+ClientMediaEvent = CallNews | AudioArrived
 ServerMediaEvent = CommandReceived | CommandExpired | AudioArrived | CallEnded

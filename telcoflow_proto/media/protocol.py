@@ -114,8 +114,9 @@ class MediaProtocol(MessageDoor[MediaEvent | AudioArrived], Generic[MediaEvent])
             raise RemoteProtocolError(f"audio on channel {channel}, which this call does not have")
         if len(data) % SAMPLE_BYTES == 0:
             raise RemoteProtocolError("audio with half a sample")
-        row = self._hear(CallWord.AUDIO)
+        row = self._machine.hear(CallWord.AUDIO)
         if row is None or row.crossing:
+            self._unexpected += row is None
             return
         self._frames_received += 1
         pcm = data[1:]

@@ -230,11 +230,16 @@ class BaseRelayClient(RelayRequests):
     # ------------------------------------------------------------------ inside
 
     def _settle(self) -> None:
-        """Report what the machine has to report; call after everything that touches it."""
-        for event in self._machine.events():
-            self._on_event(event)
-        self._bells.ring(_CHANGE)
+        """Report what has happened, and look what is to be done; call after everything that touches the machine."""
+        self._report()
         self._woken()
+
+    def _report(self) -> None:
+        """Report what the machine has to report."""
+        happened = self._machine.happened
+        while happened:
+            self._on_event(happened.popleft())
+        self._bells.ring(_CHANGE)
 
     def _on_event(self, event: RelayMachineEvent) -> None:
         match event:

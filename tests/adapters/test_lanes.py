@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
@@ -15,11 +16,12 @@ import pytest
 import trio
 import trustme
 
-from telcoflow_anyio._asyncio import AsyncioSocket, _buffer_of
+from telcoflow_anyio._asyncio import AsyncioSocket, Turn
 from telcoflow_anyio._driver import Carrier
-from telcoflow_anyio._loop import AsyncioBell, _find_library, spawn_root
+from telcoflow_anyio._loop import Loop, _find_library, clock_of, spawn_root
 from telcoflow_proto.origin import parse_ws_url
-from telcoflow_trio._poller import Poller, Turn
+from telcoflow_proto.waiting import Bells
+from telcoflow_trio._poller import Poller
 from telcoflow_trio._socket import PolledSocket
 from telcoflow_trio._tls import Tls
 from tests.adapters.acts import taking, until
@@ -33,7 +35,7 @@ class Said:
     """Something to be polled that notes when it is written."""
 
     def __init__(self, poller: Poller) -> None:
-        self.turn: Turn = poller.attach(self)
+        self.turn = poller.attach(self)
         self.written = 0
         self.then: Callable[[], None] = lambda: None
 
@@ -150,7 +152,7 @@ async def on_asyncio(act: Callable[[AsyncioSocket, socket.socket, Ended], Corout
     """Do something with a lane, the other end of its socket, and a machine."""
     ours, theirs = socket.socketpair()
     with theirs:
-        lane = await AsyncioSocket.connect(PLAIN, None, ours)
+        lane = await AsyncioSocket.connect(PLAIN, None, ours, Turn())
         door = Ended()
         await act(lane, theirs, door)
     return door
@@ -161,7 +163,7 @@ def test_a_transport_that_is_gone_before_it_has_a_machine_is_told_to_it() -> Non
         assert lane._transport is not None  # noqa: SLF001 - as below
         lane._transport.abort()  # noqa: SLF001 - the peer may leave at any time, but not by a test's command
         await asyncio.sleep(0)
-        await lane.carry(door, lambda: None)
+        await lane.carry(door, lambda: None, lambda: None)
 
     door = asyncio.run(on_asyncio(act))
     assert door.told == ["start", "the connection broke: the stream was closed"]
@@ -173,8 +175,9 @@ def test_nothing_is_read_before_there_is_a_machine() -> None:
         theirs.shutdown(socket.SHUT_WR)
         for _ in range(3):
             await asyncio.sleep(0)
-        assert not lane.wake() or not door.told
-        await lane.carry(door, lambda: None)
+        lane.wake()
+        assert not door.told
+        await lane.carry(door, lambda: None, lambda: None)
 
     assert asyncio.run(on_asyncio(act)).told == ["start", "data", "eof"]
 
@@ -182,7 +185,7 @@ def test_nothing_is_read_before_there_is_a_machine() -> None:
 def test_a_machine_that_ended_while_its_socket_was_connected_is_not_started() -> None:
     async def act(lane: AsyncioSocket, theirs: socket.socket, door: Ended) -> None:
         door.closed = True
-        await lane.carry(door, lambda: None)
+        await lane.carry(door, lambda: None, lambda: None)
         await asyncio.sleep(0)
         theirs.setblocking(False)
         assert theirs.recv(1) == b""
@@ -193,10 +196,11 @@ def test_a_machine_that_ended_while_its_socket_was_connected_is_not_started() ->
 def test_sockets_of_one_loop_share_a_buffer_where_the_loop_reads_them_one_after_the_other() -> None:
     one, other = asyncio.SelectorEventLoop(), asyncio.SelectorEventLoop()
     try:
-        assert _buffer_of(one) is _buffer_of(one)
-        assert _buffer_of(one) is not _buffer_of(other)
+        turn = Turn()
+        assert turn.buffer(one) is turn.buffer(one)
+        assert turn.buffer(one) is not Turn().buffer(other)
         foreign: Any = object()
-        assert _buffer_of(foreign) is not _buffer_of(foreign)
+        assert turn.buffer(foreign) is not turn.buffer(foreign)
     finally:
         one.close()
         other.close()
@@ -231,32 +235,11 @@ def test_a_certificate_that_is_no_good_leaves_no_socket_open() -> None:
 
     async def main() -> None:
         with pytest.raises(ssl.SSLError):
-            await AsyncioSocket.connect(parse_ws_url("wss://localhost/"), ssl.create_default_context(), ours)
+            await AsyncioSocket.connect(parse_ws_url("wss://localhost/"), ssl.create_default_context(), ours, Turn())
 
     with theirs:
         asyncio.run(main())
         assert ours.fileno() == -1
-
-
-def test_a_bell_wakes_all_who_wait_but_those_who_left_and_nobody_waits_for_one_that_has_rung() -> None:
-    async def main() -> list[str]:
-        woken: list[str] = []
-        bell = AsyncioBell(asyncio.get_running_loop())
-
-        async def wait(name: str) -> None:
-            await bell.wait()
-            woken.append(name)
-
-        tasks = [asyncio.create_task(wait(name)) for name in ("one", "left", "two")]
-        await asyncio.sleep(0)
-        tasks[1].cancel()
-        await asyncio.sleep(0)
-        bell.set()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await wait("late")
-        return woken
-
-    assert asyncio.run(main()) == ["one", "two", "late"]
 
 
 class Gone(anyio.abc.ByteStream):
@@ -289,10 +272,7 @@ def test_the_end_of_a_stream_that_a_write_meets_is_a_lost_connection(backend: st
     door = Speaking()
 
     async def main() -> None:
-        def settle() -> None:
-            carrier.wake()
-
-        carrier = Carrier(door, settle)
+        carrier = Carrier(door, lambda: None, lambda: None)
         with anyio.fail_after(10):
             await carrier.run(Gone())
 
@@ -359,7 +339,9 @@ def test_what_comes_glued_behind_the_tls_handshake_is_heard_at_once(near: tuple[
         ours.setblocking(False)
         with theirs:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(PolledSocket(ours, tls, Poller(nursery.start_soon)).carry, door, lambda: None)
+                nursery.start_soon(
+                    PolledSocket(ours, tls, Poller(nursery.start_soon)).carry, door, lambda: None, lambda: None
+                )
                 await trio.testing.wait_all_tasks_blocked()
                 assert door.told[:2] == ["start", "data"]
                 assert door.closed is spoilt
@@ -368,16 +350,82 @@ def test_what_comes_glued_behind_the_tls_handshake_is_heard_at_once(near: tuple[
     trio.run(main)
 
 
-def test_who_gives_up_on_a_bell_leaves_nothing_in_it() -> None:
+def test_who_gives_up_waiting_leaves_nothing_to_be_woken() -> None:
     async def main() -> None:
-        bell = AsyncioBell(asyncio.get_running_loop())
-        staying = asyncio.create_task(bell.wait())
+        bells = Bells(Loop().new_bell)
+        staying = asyncio.create_task(bells.wait("key"))
         for _ in range(100):
             with anyio.move_on_after(0):
-                await bell.wait()
-        assert len(bell._waiters) == 1  # noqa: SLF001 - what is left behind shows nowhere else
-        bell.set()
+                await bells.wait("key")
+        assert len(bells) == 1
+        bells.ring("key")
         await staying
-        assert not bell._waiters  # noqa: SLF001 - see above
+        assert len(bells) == 0
 
     asyncio.run(main())
+
+
+def test_who_is_cancelled_in_the_moment_it_is_woken_leaves_the_others_to_be_woken() -> None:
+    async def main() -> list[str]:
+        woken: list[str] = []
+        bells = Bells(Loop().new_bell)
+
+        async def wait(name: str) -> None:
+            await bells.wait("key")
+            woken.append(name)
+
+        tasks = [asyncio.create_task(wait(name)) for name in ("one", "left", "two")]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        bells.ring("key")
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return woken
+
+    assert asyncio.run(main()) == ["one", "two"]
+
+
+def test_a_socket_that_cannot_be_written_does_not_keep_the_others_from_it() -> None:
+    told: list[str] = []
+
+    class Broken(Ended):
+        def data_to_send(self, *, now: float | None = None) -> bytes:
+            if self.told == ["start"]:
+                self.told.append("asked")
+                return b""
+            raise RuntimeError("broken")
+
+    async def main() -> bytes:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, about: told.append(str(about["exception"])))
+        turn, pairs = Turn(), [socket.socketpair() for _ in range(2)]
+        lanes = [await AsyncioSocket.connect(PLAIN, None, ours, turn) for ours, _ in pairs]
+        tasks = [
+            asyncio.create_task(lane.carry(door, lambda: None, lambda: None))
+            for lane, door in zip(lanes, (Broken(), Speaking()), strict=True)
+        ]
+        await asyncio.sleep(0)
+        for lane in lanes:
+            lane.wake()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with pairs[0][1], pairs[1][1] as theirs:
+            return theirs.recv(100)
+
+    assert asyncio.run(main()) == b"hellohello"
+    assert told == ["broken"]
+
+
+def test_a_loop_with_a_clock_of_its_own_is_asked_for_the_time() -> None:
+    class Late(asyncio.SelectorEventLoop):
+        def time(self) -> float:
+            return super().time() + 1000
+
+    plain, late = asyncio.SelectorEventLoop(), Late()
+    try:
+        assert clock_of(plain) is time.monotonic
+        assert clock_of(late)() > time.monotonic() + 500
+    finally:
+        plain.close()
+        late.close()

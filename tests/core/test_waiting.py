@@ -13,7 +13,7 @@ def nothing() -> None:
 def test_a_bell_wakes_everybody_who_waits_for_its_key_and_nobody_else() -> None:
     bells = Bells(FakeBell)
     one, two, other = Task(bells.wait("a")), Task(bells.wait("a")), Task(bells.wait("b"))
-    assert len(bells) == 2
+    assert (len(bells), set(bells.keys)) == (3, {"a", "b"})
     bells.ring("a")
     bells.ring("nobody waits")
     one.outcome()
