@@ -1,59 +1,20 @@
-"""Sockets on asyncio without a stream in between: the loop reads into a buffer and calls the machine.
+"""Sockets on an asyncio loop that cannot be polled: the loop reads into a buffer and calls the machine.
 
 A stream costs a task, two queues and several wake-ups per chunk. Here one readiness is one receive, one pass
 through the machine and, at the end of the loop's turn, one write of everything that is due.
 """
 
 import asyncio
-import socket
-import ssl
 from collections.abc import Callable
-from functools import partial
 from typing import cast, final
 
 import anyio
 
 from telcoflow_anyio._loop import clock_of
+from telcoflow_anyio._turn import Turn
 from telcoflow_proto.driving import CLOSE_WITHIN, Door, Lane
-from telcoflow_proto.origin import WsUrl
 
-_CHUNK = 65536
-_HEAD_START = 0.25  # seconds for one address before the next is tried as well (RFC 8305 §8)
-
-
-@final
-class Turn:
-    """One turn of the loop: the sockets of a client that have something to write do so at its end, in one callback."""
-
-    def __init__(self) -> None:
-        self._due: list[AsyncioSocket] = []
-        self._buffer: memoryview | None = None
-
-    def buffer(self, loop: asyncio.AbstractEventLoop) -> memoryview:
-        """Return where a socket is read into: one for all where the loop calls back before it reads the next one."""
-        if self._buffer is None or not isinstance(loop, asyncio.SelectorEventLoop):
-            self._buffer = memoryview(bytearray(_CHUNK))
-        return self._buffer
-
-    def write_soon(self, sock: "AsyncioSocket") -> None:
-        """Let a socket write once everybody had a turn."""
-        if not self._due:
-            sock.loop.call_soon(self._close_list, sock.loop, sock.clock)
-        self._due.append(sock)
-
-    def _close_list(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
-        """Those on the list may have woken tasks that stand behind this callback: they are written in the next turn."""
-        due, self._due = self._due, []
-        loop.call_soon(_write, due, clock)
-
-
-def _write(due: "list[AsyncioSocket]", clock: Callable[[], float]) -> None:
-    now = clock()
-    for sock in due:
-        try:
-            sock.write(now)
-        except Exception as error:  # noqa: BLE001 - the loop does the same: the others have their own callback
-            sock.loop.call_exception_handler({"message": "a socket could not be written", "exception": error})
+_CHUNK = 16384
 
 
 @final
@@ -61,34 +22,15 @@ class AsyncioSocket(Lane, asyncio.BufferedProtocol):
     """One connected socket. ``carry`` attaches the machine; until then nothing is read."""
 
     def __init__(self, turn: Turn) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.clock = clock_of(self.loop)
         self._turn = turn
-        self._buffer = turn.buffer(self.loop)
+        self._clock = clock_of(asyncio.get_running_loop())
+        self._buffer = memoryview(bytearray(_CHUNK))  # of its own: some loops read before they call back
         self._transport: asyncio.Transport | None = None
         self._door: Door | None = None
         self._report = self._look = _nothing
         self._due = self._full = False
         self._over = asyncio.Event()
         self._gone = asyncio.Event()
-
-    @classmethod
-    async def connect(
-        cls, url: WsUrl, tls: ssl.SSLContext | None, sock: socket.socket | None, turn: Turn
-    ) -> "AsyncioSocket":
-        """Connect to the URL's host and port, or take a connected socket; with TLS on top, or not. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        new = partial(cls, turn)
-        name = None if tls is None else url.address
-        if sock is not None:
-            _, lane = await loop.create_connection(new, sock=sock, ssl=tls, server_hostname=name)
-        elif isinstance(loop, asyncio.BaseEventLoop):
-            _, lane = await loop.create_connection(
-                new, url.address, url.port, ssl=tls, server_hostname=name, happy_eyeballs_delay=_HEAD_START
-            )
-        else:  # uvloop tries one address after the other, and knows no head start
-            _, lane = await loop.create_connection(new, url.address, url.port, ssl=tls, server_hostname=name)
-        return lane
 
     async def carry(self, door: Door, report: Callable[[], None], look: Callable[[], None]) -> None:
         """Carry from the start to the end of the connection, and close the socket, also when it is stuck."""
@@ -97,12 +39,12 @@ class AsyncioSocket(Lane, asyncio.BufferedProtocol):
             if door.closed:
                 return  # it ended while the socket was being connected
             self._door, self._report, self._look = door, report, look
-            door.start(now=self.clock())
+            door.start(now=self._clock())
             if self._gone.is_set():
                 self.connection_lost(None)
             else:
                 self._transport.resume_reading()
-                self.write(self.clock())
+                self.write(self._clock())
             await self._over.wait()
             with anyio.move_on_after(CLOSE_WITHIN):
                 await self._gone.wait()
@@ -146,15 +88,13 @@ class AsyncioSocket(Lane, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._door is not None:
-            self._door.receive_data(bytes(self._buffer[:nbytes]), now=self.clock())
+            self._door.receive_data(bytes(self._buffer[:nbytes]), now=self._clock())
             self._report()
-            if not self._due:
-                self._due = True
-                self._turn.write_soon(self)
+            self.wake()
 
     def eof_received(self) -> None:
         if self._door is not None:
-            now = self.clock()
+            now = self._clock()
             self._door.receive_eof(now=now)
             self._report()
             self.write(now)
@@ -164,13 +104,13 @@ class AsyncioSocket(Lane, asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._full = False
-        self.write(self.clock())
+        self.write(self._clock())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._gone.set()
         if self._door is not None and not self._door.closed:
             detail = str(exc or "") or "the stream was closed"
-            self._door.fail_transport(f"the connection broke: {detail}", now=self.clock())
+            self._door.fail_transport(f"the connection broke: {detail}", now=self._clock())
             self._report()
             self._look()
         self._over.set()

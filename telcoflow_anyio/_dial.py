@@ -9,7 +9,7 @@ import anyio
 from anyio.abc import ByteStream, SocketStream
 from anyio.streams.tls import TLSStream
 
-from telcoflow_anyio._asyncio import AsyncioSocket, Turn
+from telcoflow_anyio._lanes import Lanes
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.driving import CONNECT_WITHIN, Lane
 from telcoflow_proto.origin import WsUrl
@@ -44,16 +44,16 @@ def relay_tls_context(ca_path: str | None) -> ssl.SSLContext:
 
 
 async def open_transport(
-    url: WsUrl, tls: ssl.SSLContext | None, turn: Turn | None, sock: socket.socket | None = None
+    url: WsUrl, tls: ssl.SSLContext | None, lanes: Lanes | None, sock: socket.socket | None = None
 ) -> ByteStream | Lane:
     """Connect to a URL's host and port, or take a connected socket; with TLS on top, or not. No proxy, no redirect.
 
-    On asyncio, ``turn`` is that of the client, and there is no stream. Raises OSError (TLS faults and the
+    On asyncio, ``lanes`` are those of the client, and there is no stream. Raises OSError (TLS faults and the
     time-out are OSErrors too), in words of the operating system.
     """
     with anyio.fail_after(CONNECT_WITHIN):
-        if turn is not None:
-            return await AsyncioSocket.connect(url, tls, sock, turn)
+        if lanes is not None:
+            return await lanes.open(url, tls, sock)
         if sock is None:
             stream = await anyio.connect_tcp(url.address, url.port)
         else:

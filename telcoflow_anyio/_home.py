@@ -16,9 +16,9 @@ import anyio
 from anyio.abc import ByteStream, TaskGroup
 
 from telcoflow_anyio import exceptions
-from telcoflow_anyio._asyncio import Turn
 from telcoflow_anyio._dial import Dial, explain, open_transport
 from telcoflow_anyio._driver import Alarm, Carrier
+from telcoflow_anyio._lanes import Lanes
 from telcoflow_anyio._loop import Loop, spawn_root
 from telcoflow_proto import rare_frames, upgrade
 from telcoflow_proto.driving import LEAVE_WITHIN, Clockwork, Door, Lane
@@ -78,7 +78,7 @@ class Home(Tenant):
         self._alarm = Alarm(clockwork, self._settle)
         self._carrier: Carrier | None = None
         self._loop: Loop | None = None
-        self._turn: Turn | None = None
+        self._lanes: Lanes | None = None
         self._scopes: set[anyio.CancelScope] = set()
         self._group: TaskGroup | None = None
         self._tls: ssl.SSLContext | None = None
@@ -171,9 +171,9 @@ class Home(Tenant):
         if url.secure and self._tls is None:
             self._tls = self._tls_context()
         tls = self._tls if url.secure else None
-        if self._turn is None and (self._loop or self._find_loop()).is_asyncio:
-            self._turn = Turn()
-        return await open_transport(url, tls, self._turn, sock)
+        if self._lanes is None and (self._loop or self._find_loop()).is_asyncio:
+            self._lanes = Lanes()
+        return await open_transport(url, tls, self._lanes, sock)
 
     def start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         """Start a task that ends with the client."""
@@ -250,12 +250,25 @@ class Home(Tenant):
         during: AbstractContextManager[object] | None = None,
         failed: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Run a user's handler in a task of its own, inside ``during``; ``failed`` is awaited after a fault."""
+        """Run a user's handler in a task of its own, inside ``during``; after a fault, log it and await ``failed``."""
+        log = self._log
 
         async def handle() -> None:
             _inside.set(self)
             with during or nullcontext():
-                if not await _ran_well(invoke, event, self._log) and failed is not None:
+                try:
+                    result = invoke()
+                    if inspect.isawaitable(result):
+                        await result
+                except anyio.get_cancelled_exc_class():
+                    if anyio.current_effective_deadline() == -math.inf:
+                        raise
+                    log.exception("the handler for %r let a foreign cancellation escape", event)
+                except Exception:
+                    log.exception("the handler for %r failed", event)
+                else:
+                    return
+                if failed is not None:
                     await failed()
 
         self.start(handle)
@@ -269,20 +282,3 @@ class Home(Tenant):
     @abstractmethod
     def _used_up(self) -> WSSError:
         """Return the error for connecting a client again."""
-
-
-async def _ran_well(invoke: Callable[[], object], event: str, log: logging.Logger) -> bool:
-    """Run a handler to its end; what it raises goes to the log."""
-    try:
-        result = invoke()
-        if inspect.isawaitable(result):
-            await result
-    except anyio.get_cancelled_exc_class():
-        if anyio.current_effective_deadline() == -math.inf:
-            raise
-        log.exception("the handler for %r let a foreign cancellation escape", event)
-        return False
-    except Exception:
-        log.exception("the handler for %r failed", event)
-        return False
-    return True

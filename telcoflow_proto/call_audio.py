@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager, aclosing, suppress
-from functools import partial
+from typing import Self, final
 
 from telcoflow_proto.errors import CallOver, LocalProtocolError, PlayoutFull
 from telcoflow_proto.exceptions import BufferClosedError, BufferFullError, WSSCallClosedError, WSSCallStateError
@@ -12,7 +12,6 @@ from telcoflow_proto.recording import AsyncFile, Recording, StereoTrack
 from telcoflow_proto.sound import chunked, one_piece, pieces_of, read_wav
 from telcoflow_proto.surface import (
     AudioSource,
-    AudioStream,
     BufferSize,
     Interruption,
     PathLike,
@@ -24,6 +23,33 @@ from telcoflow_proto.waiting import Bells
 
 END, ROOM, PLAYED = "end", "room", "played"
 """What people wait for, as keys of the call's bells; received audio rings under its channel's number."""
+
+
+@final
+class AudioStream:
+    """The audio of one channel, chunk by chunk as it came; ends quietly when the call ends."""
+
+    def __init__(self, media: MediaClientConnection, channel: int, bells: Bells) -> None:
+        self._media = media
+        self._channel = channel
+        self._bells = bells
+        self._take = media.audio_reader(channel)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        take = self._take
+        while (chunk := take()) is None:
+            if self._media.end_reason is not None:
+                raise StopAsyncIteration
+            bell = self._bells.hang(self._channel)
+            try:
+                await bell.wait()
+            except BaseException:
+                self._bells.take_down(self._channel, bell)
+                raise
+        return chunk
 
 
 class CallAudio(ABC):
@@ -147,12 +173,7 @@ class CallAudio(ABC):
 
         Before the answer it waits; when the call ends, or its connection is lost, it ends quietly.
         """
-        media = self._media
-        return AudioStream(
-            take=media.audio_reader(channel),
-            over=lambda: media.end_reason is not None,
-            wait=partial(self._bells.wait, channel),
-        )
+        return AudioStream(self._media, channel, self._bells)
 
     async def record(self, path: str | PathLike) -> Recording:
         """Record the call to a stereo WAV file: the agent left, the caller right, on one clock.

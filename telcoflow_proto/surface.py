@@ -1,6 +1,6 @@
 """The small things users hold and adapters supply: results, streams, and what an event loop must offer."""
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncIterable, Awaitable, Generator, Iterable
 from typing import Protocol, Self, final, runtime_checkable
 
 import attrs
@@ -87,28 +87,6 @@ def path_text(path: str | PathLike) -> str:
 
 AudioSource = bytes | bytearray | memoryview | str | PathLike | Iterable[bytes] | AsyncIterable[bytes]
 """16-bit mono PCM at the call's rate: all at once, piece by piece, or as the path of a WAV file."""
-
-
-@final
-class AudioStream:
-    """The audio of one channel, chunk by chunk as it came; ends quietly when the call ends."""
-
-    def __init__(
-        self, *, take: Callable[[], bytes | None], over: Callable[[], bool], wait: Callable[[], Awaitable[None]]
-    ) -> None:
-        self._take = take
-        self._over = over
-        self._wait = wait
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while (chunk := self._take()) is None:
-            if self._over():
-                raise StopAsyncIteration
-            await self._wait()
-        return chunk
 
 
 class Say(Protocol):

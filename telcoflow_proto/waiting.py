@@ -23,20 +23,25 @@ class Bells:
 
     async def wait(self, key: Hashable) -> None:
         """Wait until this key is rung."""
+        bell = self.hang(key)
+        try:
+            await bell.wait()
+        except BaseException:
+            self.take_down(key, bell)
+            raise
+
+    def hang(self, key: Hashable) -> Bell:
+        """Return a bell that is set when this key is rung; who waits for it no more must take it down."""
         bell = self._new_bell()
         waiting = self._waiting.get(key)
         if waiting is None:
             self._waiting[key] = [bell]
         else:
             waiting.append(bell)
-        try:
-            await bell.wait()
-        except BaseException:
-            self._forget(key, bell)
-            raise
+        return bell
 
-    def _forget(self, key: Hashable, bell: Bell) -> None:
-        """Who waited was cancelled, perhaps in the moment it was woken."""
+    def take_down(self, key: Hashable, bell: Bell) -> None:
+        """Nobody waits for this bell any more; it may have been set already."""
         waiting = self._waiting.get(key, [])
         if bell in waiting:
             waiting.remove(bell)

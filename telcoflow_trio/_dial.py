@@ -10,8 +10,8 @@ import trio
 from telcoflow_proto.config import ClientConfig
 from telcoflow_proto.driving import CONNECT_WITHIN, Lane
 from telcoflow_proto.origin import WsUrl
+from telcoflow_proto.socket_lane import SocketLane
 from telcoflow_trio._poller import CAN_POLL, Poller
-from telcoflow_trio._socket import PolledSocket
 from telcoflow_trio._tls import Tls
 
 Dial = Callable[[WsUrl], Awaitable[trio.abc.Stream | socket.socket]]
@@ -62,7 +62,7 @@ async def open_transport(
             if not CAN_POLL:
                 return stream if tls is None else await _secured(stream, url, tls)
             secure = None if tls is None else await _shaken(stream, Tls(tls, url.address))
-            return PolledSocket(_plain(stream), secure, poller)
+            return SocketLane(_plain(stream), secure, poller)
         except (trio.BrokenResourceError, EOFError) as error:
             await trio.aclose_forcefully(stream)
             raise error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error)) from None

@@ -243,13 +243,20 @@ class Home(Tenant):
         during: AbstractContextManager[object] | None = None,
         failed: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Run a user's handler in a task of its own, inside ``during``; ``failed`` is awaited after a fault."""
+        """Run a user's handler in a task of its own, inside ``during``; after a fault, log it and await ``failed``."""
+        log = self._log
 
         async def handle() -> None:
             _inside.set(self)
             with during or nullcontext():
-                if not await _ran_well(invoke, event, self._log) and failed is not None:
-                    await failed()
+                try:
+                    result = invoke()
+                    if inspect.isawaitable(result):
+                        await result
+                except Exception:
+                    log.exception("the handler for %r failed", event)
+                    if failed is not None:
+                        await failed()
 
         self.start(handle)
 
@@ -262,15 +269,3 @@ class Home(Tenant):
     @abstractmethod
     def _used_up(self) -> WSSError:
         """Return the error for connecting a client again."""
-
-
-async def _ran_well(invoke: Callable[[], object], event: str, log: logging.Logger) -> bool:
-    """Run a handler to its end; what it raises goes to the log."""
-    try:
-        result = invoke()
-        if inspect.isawaitable(result):
-            await result
-    except Exception:
-        log.exception("the handler for %r failed", event)
-        return False
-    return True

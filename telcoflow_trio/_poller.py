@@ -7,9 +7,11 @@ at the end of a turn is one write per socket.
 
 import selectors
 from collections.abc import Callable, Coroutine
-from typing import Protocol, final
+from typing import final
 
 import trio
+
+from telcoflow_proto.socket_lane import Socket, SocketLane
 
 CAN_POLL = hasattr(selectors.DefaultSelector, "fileno")
 """True where the readiness of many sockets is that of one file descriptor: epoll and kqueue, but not Windows."""
@@ -18,51 +20,52 @@ Start = Callable[[Callable[[], Coroutine[object, object, None]]], object]
 """Starts a task that outlives a cancellation from outside."""
 
 
-class Pollable(Protocol):
-    """What is polled. Times are seconds of trio's clock."""
-
-    def ready(self, events: int, now: float) -> None:
-        """It can be read, or written to."""
-
-    def write(self, now: float) -> None:
-        """Write what is due."""
-
-
 @final
 class Poller:
     """Moves the bytes of many sockets, in two tasks that run as long as there are any."""
 
     def __init__(self, start: Start) -> None:
+        self.clock = trio.current_time
+        self.new_bell = trio.Event
+        self.time_limit = trio.move_on_after
         self._start = start
-        self._turn: Turn | None = None
+        self._turn: _Turn | None = None
 
-    def attach(self, sock: Pollable) -> "Turn":
-        """Watch a socket from now on."""
-        if self._turn is None:
-            self._turn = Turn()
-            self._start(self._turn.run)
-        self._turn.sockets.add(sock)
-        return self._turn
-
-    def detach(self, sock: Pollable) -> None:
-        """Forget a socket; harmless for one that was never watched."""
-        if self._turn is not None:
-            self._turn.sockets.discard(sock)
-            if not self._turn.sockets:
-                self._turn.scope.cancel()
+    def watch(self, lane: SocketLane, sock: Socket, events: int, before: int) -> None:
+        """Call ``lane.ready`` when its socket is; the first one starts the tasks, with the last one they end."""
+        turn = self._running()
+        if turn.over:
+            return
+        if not before:
+            turn.selector.register(sock, events, lane)
+        elif events:
+            turn.selector.modify(sock, events, lane)
+        else:
+            turn.selector.unregister(sock)
+            if not turn.selector.get_map():
+                turn.scope.cancel()
                 self._turn = None
+
+    def write_soon(self, lane: SocketLane) -> None:
+        """Call ``lane.write`` once everybody had a turn who was woken in this one."""
+        self._running().write_soon(lane)
+
+    def _running(self) -> "_Turn":
+        if self._turn is None:
+            self._turn = _Turn()
+            self._start(self._turn.run)
+        return self._turn
 
 
 @final
-class Turn:
+class _Turn:
     """The two tasks, from the first socket to the last."""
 
     def __init__(self) -> None:
-        self.sockets: set[Pollable] = set()
         self.selector = selectors.DefaultSelector()
         self.scope = trio.CancelScope()
         self.over = False
-        self._due: list[Pollable] = []
+        self._due: list[SocketLane] = []
         self._writer: trio.lowlevel.Task | None = None
 
     async def run(self) -> None:
@@ -74,9 +77,8 @@ class Turn:
         finally:
             self.over = True
 
-    def write_soon(self, sock: Pollable) -> None:
-        """Write what this socket has to say once everybody had a turn."""
-        self._due.append(sock)
+    def write_soon(self, lane: SocketLane) -> None:
+        self._due.append(lane)
         if self._writer is not None:
             trio.lowlevel.reschedule(self._writer)
             self._writer = None
@@ -85,8 +87,8 @@ class Turn:
         while True:
             await trio.lowlevel.wait_readable(self.selector)
             now = trio.current_time()
-            for key, events in self.selector.select(0):
-                key.data.ready(events, now)
+            for key, _ in self.selector.select(0):
+                key.data.ready(now)
 
     async def _write(self) -> None:
         while True:
@@ -97,8 +99,8 @@ class Turn:
             await trio.lowlevel.checkpoint()
             due, self._due = self._due, []
             now = trio.current_time()
-            for sock in due:
-                sock.write(now)
+            for lane in due:
+                lane.write(now)
 
     def _stop_writing(self, _raise_cancel: object) -> trio.lowlevel.Abort:
         self._writer = None

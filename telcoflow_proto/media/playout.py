@@ -76,7 +76,7 @@ class Playout:
         """Take the frames that may leave at ``now``: whole ones while credit lasts, then a tail that is due."""
         due: list[bytes] = []
         while self.queued:
-            size = min(self._frame, self.credit & ~1)
+            size = self._frame if self._frame <= self.credit else self.credit & ~1
             if self.queued < size:
                 if now < self._flush_at:
                     break
@@ -88,7 +88,7 @@ class Playout:
             self.queued -= size
             self.credit -= size
             self.sent += size
-            self._heard_at = max(self._heard_at, now) + size / self._rate
+            self._heard_at = (max(now, self._heard_at)) + size / self._rate
         return due
 
     def clear(self, *, now: float) -> int:

@@ -16,46 +16,97 @@ import pytest
 import trio
 import trustme
 
-from telcoflow_anyio._asyncio import AsyncioSocket, Turn
+from telcoflow_anyio._asyncio import AsyncioSocket
 from telcoflow_anyio._driver import Carrier
+from telcoflow_anyio._lanes import Lanes
 from telcoflow_anyio._loop import Loop, _find_library, clock_of, spawn_root
+from telcoflow_anyio._poller import Poller as AsyncioPoller
+from telcoflow_anyio._turn import Turn
 from telcoflow_proto.origin import parse_ws_url
+from telcoflow_proto.socket_lane import Poller as AnyPoller
+from telcoflow_proto.socket_lane import SocketLane
 from telcoflow_proto.waiting import Bells
 from telcoflow_trio._poller import Poller
-from telcoflow_trio._socket import PolledSocket
 from telcoflow_trio._tls import Tls
 from tests.adapters.acts import taking, until
 from tests.adapters.test_tls import service_with, serving, settings
 from tests.world.world import Case
 
-PLAIN = parse_ws_url("ws://localhost:8080/")
+
+class Ended:
+    """A machine that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.told: list[str] = []
+        self.asked = 0
+        self.when_asked: Callable[[], None] = lambda: None
+
+    def start(self, *, now: float) -> None:
+        self.told.append("start")
+
+    def receive_data(self, data: bytes, *, now: float) -> None:
+        self.told.append("data")
+
+    def receive_eof(self, *, now: float) -> None:
+        self.told.append("eof")
+        self.closed = True
+
+    def fail_transport(self, detail: str, *, now: float) -> None:
+        self.told.append(detail)
+        self.closed = True
+
+    def data_to_send(self, *, now: float | None = None) -> bytes:
+        self.asked += 1
+        self.when_asked()
+        return b""
 
 
-class Said:
-    """Something to be polled that notes when it is written."""
+class Speaking(Ended):
+    """A machine that has something to say until it is over."""
 
-    def __init__(self, poller: Poller) -> None:
-        self.turn = poller.attach(self)
-        self.written = 0
-        self.then: Callable[[], None] = lambda: None
-
-    def ready(self, events: int, now: float) -> None:
-        raise NotImplementedError
-
-    def write(self, now: float) -> None:
-        self.written += 1
-        self.then()
+    def data_to_send(self, *, now: float | None = None) -> bytes:
+        super().data_to_send(now=now)
+        return b"" if self.closed else b"hello"
 
 
-def test_what_is_due_before_the_poller_had_its_first_turn_is_written() -> None:
+def nothing() -> None:
+    pass
+
+
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+class Polled:
+    """A lane that a poller watches, on any loop."""
+
+    def __init__(self, poller: AnyPoller, door: Ended | None = None, tls: Tls | None = None) -> None:
+        ours, self.theirs = socket.socketpair()
+        ours.setblocking(False)
+        self.theirs.setblocking(False)
+        self.door = door or Ended()
+        self.lane = SocketLane(ours, tls, poller)
+
+    async def carry(self) -> None:
+        with self.theirs:
+            await self.lane.carry(self.door, nothing, nothing)
+
+
+def test_what_is_due_before_the_poller_of_trio_had_its_first_turn_is_written() -> None:
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            poller = Poller(nursery.start_soon)
-            said = Said(poller)
-            said.turn.write_soon(said)
+            polled = Polled(Poller(nursery.start_soon))
+
+            def once() -> None:
+                polled.door.when_asked = nothing
+                polled.lane.wake()
+
+            polled.door.when_asked = once
+            nursery.start_soon(polled.carry)
             await trio.testing.wait_all_tasks_blocked()
-            assert said.written == 1
-            poller.detach(said)
+            nursery.cancel_scope.cancel()
+        assert polled.door.asked == 2
 
     trio.run(main)
 
@@ -64,33 +115,90 @@ def test_what_becomes_due_while_another_is_written_is_written_too() -> None:
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             poller = Poller(nursery.start_soon)
-            first, second = Said(poller), Said(poller)
-            first.then = lambda: second.turn.write_soon(second)
+            first, second = Polled(poller), Polled(poller)
+            for one in (first, second):
+                nursery.start_soon(one.carry)
             await trio.testing.wait_all_tasks_blocked()
-            first.turn.write_soon(first)
+            first.door.asked = second.door.asked = 0
+            first.door.when_asked = second.lane.wake
+            first.lane.wake()
             await trio.testing.wait_all_tasks_blocked()
-            assert (first.written, second.written) == (1, 1)
-            poller.detach(first)
-            poller.detach(second)
+            nursery.cancel_scope.cancel()
+        assert (first.door.asked, second.door.asked) == (1, 1)
 
     trio.run(main)
 
 
-def test_the_poller_ends_with_its_last_socket_and_begins_anew_with_the_next() -> None:
+def test_the_poller_of_trio_ends_with_its_last_socket_and_begins_anew_with_the_next() -> None:
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             poller = Poller(nursery.start_soon)
             for _ in range(2):
-                said = Said(poller)
+                polled = Polled(poller)
+                nursery.start_soon(polled.carry)
                 await trio.testing.wait_all_tasks_blocked()
-                assert len(nursery.child_tasks) == 1
-                poller.detach(said)
-                poller.detach(said)
+                assert len(nursery.child_tasks) == 2
+                polled.theirs.shutdown(socket.SHUT_WR)
+                while not polled.door.closed:
+                    await trio.testing.wait_all_tasks_blocked()
                 await trio.testing.wait_all_tasks_blocked()
                 assert not nursery.child_tasks
-                assert said.turn.over
 
     trio.run(main)
+
+
+def test_the_poller_of_asyncio_needs_a_file_only_as_long_as_it_has_sockets() -> None:
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        files = [open_files()]
+        poller = AsyncioPoller(loop, Turn(loop))
+        for _ in range(2):
+            polled = Polled(poller)
+            carrying = asyncio.create_task(polled.carry())
+            await asyncio.sleep(0)
+            files.append(open_files())
+            polled.theirs.shutdown(socket.SHUT_WR)
+            await carrying
+            assert polled.door.told == ["start", "eof"]
+            files.append(open_files())
+        return files
+
+    before, *files = asyncio.run(main())
+    assert files == [before + 3, before] * 2, "a pair of sockets, and what waits for them"
+
+
+def test_a_machine_that_breaks_does_not_keep_other_sockets_from_being_read_and_written() -> None:
+    told: list[str] = []
+
+    class Broken(Ended):
+        def receive_data(self, data: bytes, *, now: float) -> None:
+            raise RuntimeError("broken by data")
+
+        def data_to_send(self, *, now: float | None = None) -> bytes:
+            if super().data_to_send(now=now) or self.asked > 1:
+                raise RuntimeError("broken by a question")
+            return b""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, about: told.append(str(about["exception"])))
+        poller = AsyncioPoller(loop, Turn(loop))
+        both = [Polled(poller, Broken()), Polled(poller)]
+        tasks = [asyncio.create_task(one.carry()) for one in both]
+        await asyncio.sleep(0)
+        for one in both:
+            one.lane.wake()
+            one.theirs.send(b"data")
+        for _ in range(5):
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert both[1].door.told == ["start", "data"]
+        assert both[1].door.asked > 1
+
+    asyncio.run(main())
+    assert set(told) == {"broken by data", "broken by a question"}
 
 
 async def a_call(case: Case, folder: Path, *, secure: bool) -> None:
@@ -123,37 +231,12 @@ def test_asyncio_may_be_uvloop(secure: bool, tmp_path: Path) -> None:
     anyio.run(act, backend="asyncio", backend_options={"use_uvloop": True})
 
 
-class Ended:
-    """A machine that notes what it is told."""
-
-    def __init__(self) -> None:
-        self.closed = False
-        self.told: list[str] = []
-
-    def start(self, *, now: float) -> None:
-        self.told.append("start")
-
-    def receive_data(self, data: bytes, *, now: float) -> None:
-        self.told.append("data")
-
-    def receive_eof(self, *, now: float) -> None:
-        self.told.append("eof")
-        self.closed = True
-
-    def fail_transport(self, detail: str, *, now: float) -> None:
-        self.told.append(detail)
-        self.closed = True
-
-    def data_to_send(self, *, now: float | None = None) -> bytes:
-        return b""
-
-
 async def on_asyncio(act: Callable[[AsyncioSocket, socket.socket, Ended], Coroutine[Any, Any, None]]) -> Ended:
     """Do something with a lane, the other end of its socket, and a machine."""
     ours, theirs = socket.socketpair()
     with theirs:
-        lane = await AsyncioSocket.connect(PLAIN, None, ours, Turn())
-        door = Ended()
+        loop, door = asyncio.get_running_loop(), Ended()
+        _, lane = await loop.create_connection(lambda: AsyncioSocket(Turn(loop)), sock=ours)
         await act(lane, theirs, door)
     return door
 
@@ -193,19 +276,6 @@ def test_a_machine_that_ended_while_its_socket_was_connected_is_not_started() ->
     assert asyncio.run(on_asyncio(act)).told == []
 
 
-def test_sockets_of_one_loop_share_a_buffer_where_the_loop_reads_them_one_after_the_other() -> None:
-    one, other = asyncio.SelectorEventLoop(), asyncio.SelectorEventLoop()
-    try:
-        turn = Turn()
-        assert turn.buffer(one) is turn.buffer(one)
-        assert turn.buffer(one) is not Turn().buffer(other)
-        foreign: Any = object()
-        assert turn.buffer(foreign) is not turn.buffer(foreign)
-    finally:
-        one.close()
-        other.close()
-
-
 def test_anyio_is_told_its_loop_only_where_it_asks_sniffio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sniffio", None)
     assert _find_library() is None
@@ -235,7 +305,7 @@ def test_a_certificate_that_is_no_good_leaves_no_socket_open() -> None:
 
     async def main() -> None:
         with pytest.raises(ssl.SSLError):
-            await AsyncioSocket.connect(parse_ws_url("wss://localhost/"), ssl.create_default_context(), ours, Turn())
+            await Lanes().open(parse_ws_url("wss://localhost/"), ssl.create_default_context(), ours)
 
     with theirs:
         asyncio.run(main())
@@ -258,13 +328,6 @@ class Gone(anyio.abc.ByteStream):
 
     async def aclose(self) -> None:
         await anyio.lowlevel.checkpoint()
-
-
-class Speaking(Ended):
-    """A machine that has something to say until it is over."""
-
-    def data_to_send(self, *, now: float | None = None) -> bytes:
-        return b"" if self.closed else b"hello"
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -335,17 +398,13 @@ def test_what_comes_glued_behind_the_tls_handshake_is_heard_at_once(near: tuple[
     door = Ended()
 
     async def main() -> None:
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        with theirs:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(
-                    PolledSocket(ours, tls, Poller(nursery.start_soon)).carry, door, lambda: None, lambda: None
-                )
-                await trio.testing.wait_all_tasks_blocked()
-                assert door.told[:2] == ["start", "data"]
-                assert door.closed is spoilt
-                nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Polled(Poller(nursery.start_soon), door, tls).carry)
+            await trio.testing.wait_all_tasks_blocked()
+            assert door.told[:2] == ["start", "data"]
+            assert door.closed is spoilt
+            assert bool(nursery.child_tasks) is not spoilt
+            nursery.cancel_scope.cancel()
 
     trio.run(main)
 
@@ -382,39 +441,6 @@ def test_who_is_cancelled_in_the_moment_it_is_woken_leaves_the_others_to_be_woke
         return woken
 
     assert asyncio.run(main()) == ["one", "two"]
-
-
-def test_a_socket_that_cannot_be_written_does_not_keep_the_others_from_it() -> None:
-    told: list[str] = []
-
-    class Broken(Ended):
-        def data_to_send(self, *, now: float | None = None) -> bytes:
-            if self.told == ["start"]:
-                self.told.append("asked")
-                return b""
-            raise RuntimeError("broken")
-
-    async def main() -> bytes:
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, about: told.append(str(about["exception"])))
-        turn, pairs = Turn(), [socket.socketpair() for _ in range(2)]
-        lanes = [await AsyncioSocket.connect(PLAIN, None, ours, turn) for ours, _ in pairs]
-        tasks = [
-            asyncio.create_task(lane.carry(door, lambda: None, lambda: None))
-            for lane, door in zip(lanes, (Broken(), Speaking()), strict=True)
-        ]
-        await asyncio.sleep(0)
-        for lane in lanes:
-            lane.wake()
-        for _ in range(3):
-            await asyncio.sleep(0)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with pairs[0][1], pairs[1][1] as theirs:
-            return theirs.recv(100)
-
-    assert asyncio.run(main()) == b"hellohello"
-    assert told == ["broken"]
 
 
 def test_a_loop_with_a_clock_of_its_own_is_asked_for_the_time() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from telcoflow_proto.surface import AudioStream, BufferSize, CommandResult, Interruption, PathLike, Played, path_text
+from telcoflow_proto.surface import BufferSize, CommandResult, Interruption, PathLike, Played, path_text
 from tests.core.loopless import Task
 
 
@@ -44,22 +44,3 @@ def test_a_path_is_a_text_or_says_itself(path: str | Path) -> None:
     assert path_text(path) == str(Path("a/b.wav"))
     assert isinstance(path, str | PathLike)
     assert not isinstance(b"pcm", PathLike)
-
-
-def test_a_stream_ends_where_there_is_no_chunk_and_stays_ended() -> None:
-    chunks = [b"\1\1", b"\2\2"]
-
-    waited: list[bool] = []
-
-    async def wait() -> None:
-        waited.append(True)
-
-    stream = AudioStream(
-        take=lambda: chunks.pop(0) if waited and chunks else None, over=lambda: bool(waited) and not chunks, wait=wait
-    )
-
-    async def listen() -> list[bytes]:
-        return [chunk async for chunk in stream]
-
-    assert Task(listen()).outcome() == [b"\1\1", b"\2\2"]
-    assert Task(listen()).outcome() == []

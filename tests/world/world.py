@@ -9,6 +9,7 @@ from typing import Any, Self, final
 
 import anyio
 import attrs
+import pytest
 from anyio.abc import TaskGroup
 from trio.testing import MockClock
 
@@ -26,15 +27,15 @@ CONNECTOR = "canary-connector"
 @final
 @attrs.frozen
 class Case:
-    """One adapter on one event loop, over byte streams or over the lane it has for sockets."""
+    """One adapter on one event loop, over byte streams or over a lane it has for sockets."""
 
     backend: str
     module: str
-    lane: bool = False
+    lane: str = ""
 
     @property
     def id(self) -> str:
-        return f"{self.module.removeprefix('telcoflow_')}-on-{self.backend}{'-sockets' if self.lane else ''}"
+        return f"{self.module.removeprefix('telcoflow_')}-on-{self.backend}{self.lane and '-'}{self.lane}"
 
     def options(self) -> tuple[str, dict[str, Any]]:
         """Return the backend for anyio's pytest plugin, in virtual time."""
@@ -48,9 +49,12 @@ if importlib.util.find_spec("telcoflow_trio") is not None:
     CASES.append(Case("trio", "telcoflow_trio"))
 
 LANES = [
-    attrs.evolve(case, lane=True) for case in CASES if case.module.endswith(case.backend) or case.backend == "asyncio"
+    attrs.evolve(case, lane="sockets")
+    for case in CASES
+    if case.module.endswith(case.backend) or case.backend == "asyncio"
 ]
 """The adapters that have a lane for sockets, on it."""
+LANES.append(attrs.evolve(LANES[0], lane="protocol"))  # asyncio's, where its loop cannot wait for other selectors
 
 
 @final
@@ -63,10 +67,12 @@ class World:
         self.net = Net()
         self.service = Service(self.net)
         self.group: TaskGroup
+        self._patch = pytest.MonkeyPatch()
         self._tasks_before = self._timers_before = 0
 
     async def __aenter__(self) -> Self:
         self._tasks_before, self._timers_before = tasks(), len(timers())
+        self._patch.setattr("telcoflow_anyio._lanes.can_poll", lambda _loop: self.case.lane != "protocol")
         self.group = await anyio.create_task_group().__aenter__()
         self.service.open(self.group)
         return self
@@ -74,6 +80,7 @@ class World:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        self._patch.undo()
         if exc is None:
             await anyio.sleep(0.001)
             left_open = self.net.client_streams
