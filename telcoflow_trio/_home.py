@@ -20,6 +20,7 @@ from telcoflow_proto.exceptions import WSSError
 from telcoflow_proto.origin import WsUrl
 from telcoflow_proto.surface import Bell, TimeLimit
 from telcoflow_trio import exceptions
+from telcoflow_trio._bell import TrioBell
 from telcoflow_trio._dial import Dial, explain, open_transport
 from telcoflow_trio._driver import Alarm, Carrier
 from telcoflow_trio._poller import Poller
@@ -207,7 +208,7 @@ class Home(Tenant):
         return trio.current_time()
 
     def _new_bell(self) -> Bell:
-        return trio.Event()
+        return TrioBell()
 
     def _woken(self) -> None:
         if self._carrier is None:

@@ -12,6 +12,7 @@ from typing import final
 import trio
 
 from telcoflow_proto.socket_lane import Socket, SocketLane
+from telcoflow_trio._bell import TrioBell
 
 CAN_POLL = hasattr(selectors.DefaultSelector, "fileno")
 """True where the readiness of many sockets is that of one file descriptor: epoll and kqueue, but not Windows."""
@@ -26,7 +27,7 @@ class Poller:
 
     def __init__(self, start: Start) -> None:
         self.clock = trio.current_time
-        self.new_bell = trio.Event
+        self.new_bell = TrioBell
         self.time_limit = trio.move_on_after
         self._start = start
         self._turn: _Turn | None = None

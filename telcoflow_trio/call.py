@@ -16,6 +16,7 @@ from telcoflow_proto.media.events import CallEnded, CallNoticed
 from telcoflow_proto.recording import AsyncFile
 from telcoflow_proto.surface import Bell, TimeLimit
 from telcoflow_trio import _log
+from telcoflow_trio._bell import TrioBell
 from telcoflow_trio._dial import explain
 from telcoflow_trio._driver import Alarm, Carrier
 
@@ -65,7 +66,7 @@ class ActiveCall(BaseCall):
         return trio.current_time()
 
     def _new_bell(self) -> Bell:
-        return trio.Event()
+        return TrioBell()
 
     def _start(self, task: Callable[[], Coroutine[object, object, None]]) -> None:
         async def run() -> None:
