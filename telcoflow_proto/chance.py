@@ -7,6 +7,8 @@ Entropy = Callable[[int], bytes]
 """Returns that many unpredictable bytes (``os.urandom`` in an adapter, a counter in a test)."""
 
 _BLOCK = 1024
+_RANDOM_BITS = 0xFFFFFFFF_FFFF_0FFF_3FFF_FFFFFFFFFFFF
+_VERSION_4 = 0x00000000_0000_4000_8000_000000000000
 
 
 @final
@@ -33,10 +35,7 @@ class Chance:
 
     def identifier(self) -> str:
         """Return a new random identifier in the form of a version 4 UUID (RFC 9562)."""
-        raw = bytearray(self.draw(16))
-        raw[6] = raw[6] & 0x0F | 0x40
-        raw[8] = raw[8] & 0x3F | 0x80
-        text = raw.hex()
+        text = f"{int.from_bytes(self.draw(16)) & _RANDOM_BITS | _VERSION_4:032x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
     def fraction(self) -> float:

@@ -32,7 +32,8 @@ def decode_object(text: str, limits: Limits) -> JsonObject:
     try:
         if len(text) > limits.json_bytes or (not text.isascii() and len(text.encode()) > limits.json_bytes):
             raise LimitExceeded(f"a text message is longer than {limits.json_bytes} bytes", close_code=1009)
-        _check_depth(text, limits.json_depth)
+        if text.count("{") + text.count("[") > limits.json_depth:
+            _check_depth(text, limits.json_depth)
         value = _decoder(limits).decode_all(text)
     except ValueError:
         # The standard library's message quotes the text, which may hold numbers or tokens: drop it.
@@ -53,8 +54,6 @@ def encode_object(value: JsonObject) -> str:
 
 
 def _check_depth(text: str, limit: int) -> None:
-    if text.count("{") + text.count("[") <= limit:
-        return
     depth = 0
     for match in _TOKEN.finditer(text):
         bracket = match.group()
