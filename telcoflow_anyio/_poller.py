@@ -31,6 +31,7 @@ class Poller:
         self.new_bell = Loop().new_bell
         self.time_limit = anyio.move_on_after
         self.write_soon = turn.write_soon
+        self._turn = turn
         self._loop = loop
         self._selector: selectors.DefaultSelector | None = None
 
@@ -55,8 +56,9 @@ class Poller:
         if self._selector is None:
             return
         now = self.clock()
-        for key, _ in self._selector.select(0):
-            try:
-                key.data.ready(now)
-            except Exception as error:  # noqa: BLE001 - as the loop has it with a callback: it is not the others' fault
-                self._loop.call_exception_handler({"message": "a socket could not be read", "exception": error})
+        with self._turn.held():
+            for key, _ in self._selector.select(0):
+                try:
+                    key.data.ready(now)
+                except Exception as error:  # noqa: BLE001 - as the loop has it with a callback: others are not to blame
+                    self._loop.call_exception_handler({"message": "a socket could not be read", "exception": error})

@@ -1,6 +1,8 @@
 """The end of a turn of asyncio's loop, when everything that has become due is written."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, final
 
 from telcoflow_anyio._loop import clock_of
@@ -21,17 +23,29 @@ class Turn:
         self._loop = loop
         self._clock = clock_of(loop)
         self._due: list[Writes] = []
+        self._held = False
 
     def write_soon(self, lane: Writes) -> None:
         """Call ``lane.write`` once everybody had a turn who was woken in this one."""
-        if not self._due:
+        if not self._due and not self._held:
             self._loop.call_soon(self._close_list)
         self._due.append(lane)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Wait with writing for those whom this block wakes, all of them."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+            self._close_list()
+
     def _close_list(self) -> None:
-        """Those on the list may have woken tasks that stand behind this callback: they are written in the next turn."""
-        due, self._due = self._due, []
-        self._loop.call_soon(self._write, due)
+        """Who was woken stands before the callback: what they say is written with the rest."""
+        if self._due:
+            due, self._due = self._due, []
+            self._loop.call_soon(self._write, due)
 
     def _write(self, due: list[Writes]) -> None:
         now = self._clock()
