@@ -57,7 +57,7 @@ class Loop:
         else:
             import trio  # noqa: PLC0415 - only where trio is running
 
-            self.clock, self.new_bell = trio.current_time, trio.Event
+            self.clock, self.new_bell = trio.lowlevel.current_clock().current_time, trio.Event
 
     def start(self, group: TaskGroup, task: Callable[[], Coroutine[object, object, None]]) -> None:
         """Start a task, also from a callback of asyncio's, where anyio cannot see by itself which loop runs."""

@@ -1,7 +1,7 @@
 """The end of a turn of asyncio's loop, when everything that has become due is written."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol, final
 
@@ -32,7 +32,7 @@ class Turn:
         self._due.append(lane)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Generator[None, None, None]:
         """Wait with writing for those whom this block wakes, all of them."""
         self._held = True
         try:
