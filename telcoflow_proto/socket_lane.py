@@ -74,7 +74,10 @@ class Poller(Protocol):
         ...
 
     def watch(self, lane: "SocketLane", sock: Socket, events: int, before: int) -> None:
-        """Call ``lane.ready`` when its socket is; ``before`` is what it was watched for until now. 0 is for nothing."""
+        """Call ``lane.ready`` when its socket is; ``before`` is what it was watched for until now. 0 is for nothing.
+
+        Raises OSError when it cannot be watched.
+        """
         ...
 
     def write_soon(self, lane: "SocketLane") -> None:
@@ -184,8 +187,13 @@ class SocketLane(Lane):
             self._over.set()
             if not self._left:
                 self._written.set()
-        if events != self._watched:
+        try:
             self._watch(events)
+        except OSError as error:  # there is no file descriptor left, or no room to watch one more
+            self._break(door, error, now)
+            report()
+            self._over.set()
+            self._written.set()
 
     # ------------------------------------------------------------------ inside
 
@@ -204,5 +212,5 @@ class SocketLane(Lane):
 
     def _watch(self, events: int) -> None:
         if events != self._watched:
-            before, self._watched = self._watched, events
-            self._poller.watch(self, self._sock, events, before)
+            self._poller.watch(self, self._sock, events, self._watched)
+            self._watched = events

@@ -1,6 +1,8 @@
 """What is particular to the lanes for sockets; all other scenarios run on them too."""
 
 import asyncio
+import errno
+import selectors
 import socket
 import ssl
 import sys
@@ -165,6 +167,47 @@ def test_the_poller_of_asyncio_needs_a_file_only_as_long_as_it_has_sockets() -> 
 
     before, *files = asyncio.run(main())
     assert files == [before + 3, before] * 2, "a pair of sockets, and what waits for them"
+
+
+def test_a_socket_that_cannot_be_watched_is_a_lost_connection() -> None:
+    """As where no file descriptor is left, or the system watches as many as it can."""
+
+    class Full(selectors.DefaultSelector):
+        def register(self, *_arguments: Any) -> Any:
+            raise OSError(errno.ENOSPC, "no room to watch one more")
+
+    async def main(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        loop = asyncio.get_running_loop()
+        poller = AsyncioPoller(loop, Turn(loop))
+        others = Polled(poller)
+        carrying = asyncio.create_task(others.carry())
+        await asyncio.sleep(0)
+        monkeypatch.setattr(poller, "_selector", Full())
+        polled = Polled(poller)
+        await polled.carry()
+        monkeypatch.undo()
+        assert not others.door.closed
+        carrying.cancel()
+        await asyncio.gather(carrying, return_exceptions=True)
+        return polled.door.told
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        told = asyncio.run(main(monkeypatch))
+    assert told == ["start", "the connection broke: [Errno 28] no room to watch one more"]
+
+
+def test_no_file_descriptor_left_for_a_socket_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dup(_number: int) -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            url = parse_ws_url(f"ws://127.0.0.1:{server.getsockname()[1]}/")
+            monkeypatch.setattr("os.dup", dup)
+            with pytest.raises(OSError, match="too many open files"):
+                await Lanes().open(url, None, None)
+
+    asyncio.run(main())
 
 
 def test_a_machine_that_breaks_does_not_keep_other_sockets_from_being_read_and_written() -> None:
