@@ -24,7 +24,7 @@ def test_what_is_held_is_seen() -> None:
     exchange = Exchange(entropy())
     empty = sizes(exchange.client)
     exchange.client.open_session("s1", now=exchange.now)
-    assert "Replies._waiting" in fuller(empty, sizes(exchange.client))
+    assert "Replies.pending" in fuller(empty, sizes(exchange.client))
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_a_fault_nobody_else_sees_is_found(monkeypatch: pytest.MonkeyPatch) -> N
     def broken(*_: object) -> None:
         raise RemoteProtocolError("I do not like this")
 
-    monkeypatch.setattr(WebSocketLink, "_hear_message", broken)
+    monkeypatch.setattr(WebSocketLink, "_take_whole", broken)
     with pytest.raises(Finding, match="websockets says None after 1"):
         TARGETS["websocket_server"](seed("websocket_server", "binary"))
 
