@@ -80,6 +80,45 @@ def open_files() -> int:
     return len(list(Path("/dev/fd").iterdir()))
 
 
+class Far:
+    """The service's end of a TLS connection, in memory; in TLS 1.2 data can follow the handshake at once."""
+
+    def __init__(self, ca: trustme.CA) -> None:
+        context = serving(ca.issue_cert("localhost"))
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._end = context.wrap_bio(self._in, self._out, server_side=True)
+
+    def connected(self, client: Tls, *, glued: bytes = b"") -> Tls:
+        """Shake hands with a client, and say something in the same bytes."""
+        while not client.shake_hands(self._out.read()):
+            self._in.write(client.pending())
+            with suppress(ssl.SSLWantReadError):
+                self._end.do_handshake()
+                self._end.write(glued)
+        return client
+
+    def leaves(self) -> bytes:
+        """Return what is sent to say that nothing more will come."""
+        with suppress(ssl.SSLWantReadError):  # it would wait for our farewell
+            self._end.unwrap()
+        return self._out.read()
+
+    def says(self, *pieces: bytes) -> bytes:
+        """Return what is sent for these pieces, a record each."""
+        for piece in pieces:
+            self._end.write(piece)
+        return self._out.read()
+
+
+@pytest.fixture
+def near() -> tuple[Far, Tls]:
+    ca = trustme.CA()
+    context = ssl.create_default_context()
+    ca.configure_trust(context)
+    return Far(ca), Tls(context, "localhost")
+
+
 class Polled:
     """A lane that a poller watches, on any loop."""
 
@@ -167,6 +206,46 @@ def test_the_poller_of_asyncio_needs_a_file_only_as_long_as_it_has_sockets() -> 
 
     before, *files = asyncio.run(main())
     assert files == [before + 3, before] * 2, "a pair of sockets, and what waits for them"
+
+
+def test_what_the_system_did_not_take_is_written_before_the_socket_is_closed() -> None:
+    speech = bytes(range(256)) * 8192
+
+    class Leaving(Ended):
+        def data_to_send(self, *, now: float | None = None) -> bytes:
+            data = b"" if self.closed else speech
+            self.closed = True
+            return data
+
+    async def main() -> bytes:
+        loop = asyncio.get_running_loop()
+        polled = Polled(AsyncioPoller(loop, Turn(loop)), Leaving())
+        heard = b""
+        with polled.theirs.dup() as theirs:  # for what is still under way when the lane has closed
+            carrying = asyncio.create_task(polled.carry())
+            while piece := await loop.sock_recv(theirs, 65536):
+                heard += piece
+            await carrying
+        polled.lane.ready(loop.time())  # which a poller may still say, and changes nothing
+        return heard
+
+    assert asyncio.run(main()) == speech
+
+
+def test_a_tls_peer_that_says_it_leaves_has_left(near: tuple[Far, Tls]) -> None:
+    far, tls = near
+    far.connected(tls)
+
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        polled = Polled(AsyncioPoller(loop, Turn(loop)), tls=tls)
+        carrying = asyncio.create_task(polled.carry())
+        await asyncio.sleep(0)
+        polled.theirs.send(far.leaves())
+        await carrying
+        return polled.door.told
+
+    assert asyncio.run(main()) == ["start", "eof"]
 
 
 def test_a_socket_that_cannot_be_watched_is_a_lost_connection() -> None:
@@ -384,39 +463,6 @@ def test_the_end_of_a_stream_that_a_write_meets_is_a_lost_connection(backend: st
 
     anyio.run(main, backend=backend)
     assert door.told == ["start", "the connection broke: the stream was closed"]
-
-
-class Far:
-    """The service's end of a TLS connection, in memory; in TLS 1.2 data can follow the handshake at once."""
-
-    def __init__(self, ca: trustme.CA) -> None:
-        context = serving(ca.issue_cert("localhost"))
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._end = context.wrap_bio(self._in, self._out, server_side=True)
-
-    def connected(self, client: Tls, *, glued: bytes = b"") -> Tls:
-        """Shake hands with a client, and say something in the same bytes."""
-        while not client.shake_hands(self._out.read()):
-            self._in.write(client.pending())
-            with suppress(ssl.SSLWantReadError):
-                self._end.do_handshake()
-                self._end.write(glued)
-        return client
-
-    def says(self, *pieces: bytes) -> bytes:
-        """Return what is sent for these pieces, a record each."""
-        for piece in pieces:
-            self._end.write(piece)
-        return self._out.read()
-
-
-@pytest.fixture
-def near() -> tuple[Far, Tls]:
-    ca = trustme.CA()
-    context = ssl.create_default_context()
-    ca.configure_trust(context)
-    return Far(ca), Tls(context, "localhost")
 
 
 def test_what_stands_before_a_bad_tls_record_is_heard(near: tuple[Far, Tls]) -> None:

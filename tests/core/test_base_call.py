@@ -13,6 +13,7 @@ from telcoflow_proto.exceptions import (
     WSSCallStateError,
     WSSMediaError,
 )
+from telcoflow_proto.handshake import UpgradeRequested
 from telcoflow_proto.media.table import CallState
 from tests.core.loopless import Line, Task, TimeUp
 
@@ -23,6 +24,14 @@ def test_a_call_tells_who_it_is() -> None:
     assert (call.state, call.audio_mode, call.end_reason) == (CallState.PENDING, None, None)
     assert repr(call) == "<call c1 pending>"
     assert call.statistics().state is CallState.PENDING
+
+
+def test_an_upgrade_which_is_a_servers_affair_is_passed_over() -> None:
+    line = Line().answered()
+    line.call.media.happened.append(UpgradeRequested(target="/", headers=()))
+    line.call.settle()
+    assert not line.call.media.happened
+    assert line.call.state is CallState.ANSWERED
 
 
 def test_every_command_that_succeeds_returns_a_true_result() -> None:
