@@ -15,6 +15,8 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
+_UNKNOWN = "Unknown error"
+
 
 @final
 @attrs.frozen(kw_only=True)
@@ -42,7 +44,7 @@ class Failure:
 
     id: Id
     code: int = -1
-    message: str = "Unknown error"
+    message: str = _UNKNOWN
     data: Json = attrs.field(default=None, repr=False)
 
 
@@ -87,12 +89,12 @@ def encode_frame(frame: Frame) -> str:
 
 def _failure(id_: Id, error: Json) -> Failure:
     if not isinstance(error, dict):
-        return Failure(id=id_, message=str(error))
+        return Failure(id=id_, message=str(error) or _UNKNOWN)
     code, message = error.get("code"), error.get("message")
     return Failure(
         id=id_,
         code=code if isinstance(code, int) and not isinstance(code, bool) else -1,
-        message=message if isinstance(message, str) and message else "Unknown error",
+        message=message if isinstance(message, str) and message else _UNKNOWN,
         data=error.get("data"),
     )
 

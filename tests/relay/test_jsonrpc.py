@@ -83,6 +83,7 @@ def test_a_result_may_be_anything(value: Json) -> None:
         ({"code": -32002}, -32002, "Unknown error"),
         ({"message": "no"}, -1, "no"),
         ({}, -1, "Unknown error"),
+        ("", -1, "Unknown error"),
         ({"code": "404", "message": ""}, -1, "Unknown error"),
         ({"code": True, "message": 7}, -1, "Unknown error"),
         ({"code": 1.5, "message": None}, -1, "Unknown error"),
