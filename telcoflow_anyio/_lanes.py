@@ -5,7 +5,7 @@ import os
 import socket
 import ssl
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, cast, final
+from typing import TYPE_CHECKING, TypeVar, final
 
 from telcoflow_anyio._asyncio import AsyncioSocket
 from telcoflow_anyio._poller import Poller, can_poll
@@ -66,28 +66,23 @@ async def _connected(
 class _Courier(asyncio.Protocol):
     """Takes a socket that asyncio has connected out of its hands."""
 
-    def __init__(self) -> None:
-        self._sock: socket.socket | None = None
-        self._error = OSError("the socket could not be taken")
+    taken: socket.socket | OSError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         number: int = transport.get_extra_info("socket").fileno()
         try:
-            self._sock = socket.socket(fileno=os.dup(number))
+            self.taken = socket.socket(fileno=os.dup(number))
         except OSError as error:  # there is no file descriptor left
-            self._error = error
-        cast("asyncio.Transport", transport).abort()  # closes its own file descriptor, not the connection
-
-    def sock(self) -> socket.socket:
-        """Return it. Raises OSError."""
-        if self._sock is None:
-            raise self._error
-        return self._sock
+            self.taken = error
+        transport.close()  # its own file descriptor, not the connection
 
 
 async def _plain(url: WsUrl) -> socket.socket:
-    """Connect; asyncio knows how to try several addresses."""
-    return (await _connected(_Courier, url, None, None)).sock()
+    """Connect; asyncio knows how to try several addresses. Raises OSError."""
+    courier = await _connected(_Courier, url, None, None)
+    if isinstance(courier.taken, OSError):
+        raise courier.taken
+    return courier.taken
 
 
 async def _shaken(sock: socket.socket, tls: Tls) -> Tls:

@@ -239,13 +239,16 @@ class ByteDoor(MessageDoor[Event]):
     """
 
     _link: WebSocketLink
-    closed: bool = False
-    """True when the byte stream should be closed, after writing ``data_to_send()`` once more."""
 
     @property
     def started(self) -> bool:
         """True once ``start`` was called, or the connection was lost before that."""
         return self._link.started
+
+    @property
+    def closed(self) -> bool:
+        """True when the byte stream should be closed, after writing ``data_to_send()`` once more."""
+        return self._lost
 
     def start(self, *, now: float) -> None:
         """The byte stream is connected (monotonic seconds); the WebSocket upgrade begins."""
@@ -301,7 +304,6 @@ class ByteDoor(MessageDoor[Event]):
     ) -> None:
         """The connection is over, for whatever reason. Repeated calls are harmless."""
         self._link.drop()
-        self.closed = True
         super().receive_close(code=code, reason=reason, error=error, now=now)
 
     def _pump(self, now: float) -> None:

@@ -109,7 +109,7 @@ class SocketLane(Lane):
             self._door, self._report, self._look = door, report, look
             now = self._poller.clock()
             door.start(now=now)
-            self._due = True  # below
+            self._due = True  # it is written below: what is heard before that need not ask for it
             if self._tls is not None:
                 self._hear(door, self._tls, b"", now)  # what came glued behind the handshake
             self.write(now)

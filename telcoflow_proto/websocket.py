@@ -7,6 +7,9 @@ directly; every other byte is wsproto's. Both ways give the same messages for an
 
 Frames we say are built here and not by wsproto, because its mask keys come from the operating system and
 the core's come from the source it was given.
+
+Long because frames in, frames out and the signs of life share one state: a ping is answered, a fault closes and a
+silence ends on the same table. What has a state of its own (the upgrade, rare frames, headers) is in other rooms.
 """
 
 import enum
@@ -140,8 +143,6 @@ class WebSocketLink:
         self._out: list[bytes] = []
         self.happened: deque[LinkEvent] = deque()
         """What ``events`` takes from, oldest first."""
-        self.closed = False
-        """True once the link is over and the stream should be closed after what is left to write."""
         self._client = (
             ClientHandshake(host=host, target=target, headers=headers, chance=self._chance, limits=limits)
             if role is Role.CLIENT
@@ -170,6 +171,11 @@ class WebSocketLink:
     def started(self) -> bool:
         """True once ``start`` was called, or the link was over before that."""
         return self._machine.state is not LinkState.IDLE or self._timers.armed(_Timer.HANDSHAKE)
+
+    @property
+    def closed(self) -> bool:
+        """True once the link is over and the stream should be closed after what is left to write."""
+        return self._machine.state is LinkState.CLOSED
 
     def start(self, *, now: float) -> None:
         """Begin once the byte stream is connected. The client asks for the upgrade; both wait for it."""
@@ -446,7 +452,7 @@ class WebSocketLink:
     def _hear_close(self, close: Close) -> None:
         self._their_close = close
         self._machine.hear(LinkWord.CLOSE)
-        if self._machine.state is not LinkState.CLOSED:
+        if not self.closed:
             self._machine.say(LinkWord.CLOSE)
             self._say_close(close)
         self._lost(None)
@@ -480,7 +486,6 @@ class WebSocketLink:
         self._lost(fault)
 
     def _lost(self, error: ProtocolError | None) -> None:
-        self.closed = True
         self._timers.clear()
         self._pong = None
         self._parts.clear()

@@ -2,6 +2,8 @@
 
 Methods, documentation, the gateway and the tests all read this table; nothing about a method's form is written
 anywhere else. Sources: the vendor's call reference (``page``) and the newest vendor client (``peer``).
+
+Long because the reference is: one table, a row for each method and each of its parameters.
 """
 
 from collections.abc import Iterable
